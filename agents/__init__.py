@@ -1,0 +1,1 @@
+"""Who answers: each agent turns a question into a stream of events."""

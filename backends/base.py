@@ -1,0 +1,326 @@
+"""Ports: the least that the agents need from the world outside, and the records that pass through.
+
+Every port has a real adapter beside it, a twin in ``backends.memory``, and one conformance suite
+(``tests/contract``) that both pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, NewType, Protocol, TypeAlias
+
+from backends.principals import Principals
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vector: TypeAlias = NDArray[np.float32]
+    """One unit-length embedding, shape (d,)."""
+
+    Vectors: TypeAlias = NDArray[np.float32]
+    """Unit-length embeddings, shape (n, d)."""
+
+PassageId = NewType("PassageId", str)
+DocumentId = NewType("DocumentId", str)
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+# --- documents -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of one version of a document; ``body[start:end] == text`` holds exactly.
+
+    Offsets count Unicode code points in the document's canonical text.
+    """
+
+    id: PassageId
+    document_id: DocumentId
+    title: str
+    source: str
+    version: int
+    ordinal: int
+    start: int
+    end: int
+    text: str
+    heading: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPassage:
+    """A passage that retrieval found, and how well it fits.
+
+    Attributes:
+        score: Fused score in 0..1, comparable within one search only.
+        similarity: Cosine of question and passage, -1..1; comparable across searches.
+        lexical: BM25 score, 0 or more; 0 when no term of the question occurs.
+    """
+
+    passage: Passage
+    score: float
+    similarity: float
+    lexical: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """What to look for and on whose behalf. Without principals nothing is found."""
+
+    text: str
+    embedding: Vector
+    principals: Principals
+    limit: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassage:
+    """A passage on its way into the store; see `Passage` for the offsets."""
+
+    start: int
+    end: int
+    text: str
+    heading: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document on its way into the store.
+
+    Attributes:
+        source: What identifies it across versions: a path within the ingested folder, or a URI.
+        title: Shown in citations.
+        body: Canonical text that every offset counts in.
+        media_type: IANA media type of what was read.
+        fingerprint: Hash of everything that decides what gets stored; equal means unchanged.
+        acl: Who may see it; empty means nobody.
+        metadata: Facts about the document, such as ``{"country": "DE"}``.
+    """
+
+    source: str
+    title: str
+    body: str
+    media_type: str
+    fingerprint: str
+    acl: Principals
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A stored document as the listing shows it."""
+
+    id: DocumentId
+    source: str
+    title: str
+    version: int
+    media_type: str
+    fingerprint: str
+    acl: Principals
+    passages: int
+    characters: int
+    updated_at: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Retriever(Protocol):
+    """Finds passages that an asker may see."""
+
+    async def search(self, query: SearchQuery) -> Sequence[ScoredPassage]:
+        """Return at most ``query.limit`` visible passages, best first.
+
+        Raises:
+            Unavailable: The store cannot be reached in time.
+            Misconfigured: The question's embedding does not fit the index.
+        """
+        ...
+
+
+class DocumentStore(Protocol):
+    """Keeps documents; each publish is one atomic step from the old version to the new."""
+
+    async def fingerprints(self, sources: Sequence[str]) -> Mapping[str, str]:
+        """Return the stored fingerprint of each source that is known; unknown ones are left out."""
+        ...
+
+    async def publish(
+        self, document: NewDocument, passages: Sequence[NewPassage], embeddings: Vectors
+    ) -> DocumentInfo:
+        """Store a new version and make it the only visible one, all or nothing.
+
+        Args:
+            document: The document; a known ``source`` gets its next version number.
+            passages: Its passages in order.
+            embeddings: One unit vector a passage, shape (len(passages), d).
+
+        Raises:
+            Unavailable: The store cannot be reached in time; nothing was stored.
+            Misconfigured: The embeddings do not fit the index.
+        """
+        ...
+
+    async def documents(self, *, visible_to: Principals | None = None) -> Sequence[DocumentInfo]:
+        """List documents by source; ``visible_to=None`` is the operator's view of everything."""
+        ...
+
+    async def document(
+        self, source: str, *, visible_to: Principals | None = None
+    ) -> tuple[DocumentInfo, str] | None:
+        """Return one document with its canonical text, or None when it is unknown or invisible."""
+        ...
+
+    async def delete(self, source: str) -> bool:
+        """Remove a document with all its versions, vectors and statistics; False when unknown."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model, as it appears in traces."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length d of each vector."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of one text that the model reads; what is longer is cut."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector a text, shape (len(texts), d), float32, in order.
+
+        Raises:
+            Unavailable: The embedder cannot be reached in time.
+            Misconfigured: It is not the model that it should be.
+        """
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens the text takes, special tokens included, without cutting."""
+        ...
+
+
+# --- generation ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one generation, as the backend counts them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a model should choose words; None leaves a field to the backend's default."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """Everything a generator may use.
+
+    Attributes:
+        messages: The whole prompt.
+        question: The standalone question on its own, for generators that do not read prompts.
+        evidence: The passages that the answer must rest on, likewise.
+        adapter: Name of the LoRA adapter or model; None for the default model.
+        schema: JSON schema that the answer must satisfy (structured output).
+        choices: The answer must be one of these, when not empty (structured output).
+        headers: Sent along to a remote backend; carries ``traceparent``.
+    """
+
+    messages: tuple[Message, ...]
+    question: str = ""
+    evidence: tuple[Passage, ...] = ()
+    adapter: str | None = None
+    sampling: Sampling = Sampling()
+    schema: Mapping[str, object] | None = None
+    choices: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationChunk:
+    """A piece of an answer. The last chunk carries ``finish_reason``; usage and model come once."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A whole answer."""
+
+    text: str
+    finish_reason: str
+    usage: Usage
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model that a generator serves; ``base`` names the base model when it is an adapter."""
+
+    name: str
+    base: str | None = None
+
+
+class Generator(Protocol):
+    """Writes text."""
+
+    @property
+    def model(self) -> str:
+        """Name of the default model, as it appears in traces."""
+        ...
+
+    def stream(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
+        """Yield the answer as it comes; closing the iterator stops the generation.
+
+        Raises:
+            Unavailable: No answer in time, before or between chunks.
+            Refused: The backend will not serve this request (unknown adapter, prompt too long).
+            Garbled: The backend broke its protocol, or the stream ended before its end mark.
+        """
+        ...
+
+    async def complete(self, request: GenerationRequest) -> Generation:
+        """Return the whole answer; raises as `stream`."""
+        ...
+
+    async def models(self) -> Sequence[ModelCard]:
+        """Return what can be asked for by name; raises as `stream`."""
+        ...

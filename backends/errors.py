@@ -1,0 +1,65 @@
+"""What can go wrong outside, as one small tree.
+
+    BackendError
+    ├── Unavailable        cannot be reached or cannot serve now; worth another try later
+    │   └── TimedOut       did not answer within the time it was given
+    ├── Refused            will not serve this request; the same request fails again
+    ├── Garbled            answered something that is not its protocol, or stopped in the middle
+    ├── Misconfigured      there, but not what the settings promise (version, checksum)
+    └── UnreadableDocument a file that cannot become a document
+
+Every adapter translates its library's exceptions into these once, at its edge, and chains them.
+"""
+
+from __future__ import annotations
+
+
+class BackendError(Exception):
+    """Something outside failed.
+
+    Args:
+        problem: What failed, with which input; one sentence, no secrets.
+        backend: Which part: ``"database"``, ``"model server"``, ``"embedder"``, ``"ingestion"``.
+        hint: What to do next; one sentence, may be empty.
+    """
+
+    def __init__(self, problem: str, *, backend: str, hint: str = "") -> None:
+        self.problem = problem
+        self.backend = backend
+        self.hint = hint
+        super().__init__(f"{problem} {hint}".strip())
+
+
+class Unavailable(BackendError):
+    """It cannot be reached or is overloaded; nothing was answered."""
+
+
+class TimedOut(Unavailable):
+    """It did not answer in time."""
+
+
+class Refused(BackendError):
+    """It will not serve this request; ``status`` is its HTTP status where it has one."""
+
+    def __init__(
+        self, problem: str, *, backend: str, hint: str = "", status: int | None = None
+    ) -> None:
+        super().__init__(problem, backend=backend, hint=hint)
+        self.status = status
+
+
+class Garbled(BackendError):
+    """It broke its own protocol: malformed data, or a stream cut before its end."""
+
+
+class Misconfigured(BackendError):
+    """It is there, but is not what the settings promise."""
+
+
+class UnreadableDocument(BackendError):
+    """A file that cannot become a document; ``source`` names it."""
+
+    def __init__(self, source: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"{source}: {reason}.", backend="ingestion", hint=hint)
+        self.source = source
+        self.reason = reason
