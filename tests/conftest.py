@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -30,9 +29,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own ROUTER_… and OTEL_… variables decide nothing in a test."""
     for name in list(os.environ):
         if name.startswith(("ROUTER_", "OTEL_")) and not name.startswith("ROUTER_TEST_"):
             monkeypatch.delenv(name)
-    yield
