@@ -1,0 +1,72 @@
+"""The built graph on disk: found by what it was made from, checked by a checksum beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from backends.errors import Misconfigured
+from backends.minilm.graph import RECIPE, encoder_graph
+from backends.minilm.weights import MODEL, WEIGHTS_SHA256, Bundle
+
+
+def built_model(bundle: Bundle, cache_folder: Path) -> bytes:
+    """Return the int8 graph, built now unless an intact one lies in the cache.
+
+    Several processes may do this at once: each builds the same bytes and replaces whole files.
+
+    Raises:
+        Misconfigured: The weights are wrong, or the cache folder cannot be written.
+    """
+    path = cache_folder / f"{MODEL}-{_key()}.onnx"
+    checksum = path.with_suffix(".sha256")
+    cached = _intact(path, checksum)
+    if cached is not None:
+        return cached
+    model = encoder_graph(bundle.weights(), "int8")
+    try:
+        cache_folder.mkdir(parents=True, exist_ok=True)
+        _replace(path, model)
+        _replace(checksum, hashlib.sha256(model).hexdigest().encode())
+    except OSError as error:
+        raise Misconfigured(
+            f"The embedder cannot keep its model in {cache_folder}: {error.strerror}.",
+            backend="embedder",
+            hint="Make the folder writable, or choose another one.",
+        ) from error
+    return model
+
+
+def _key() -> str:
+    """Everything that decides the bytes of the graph."""
+    parts = (WEIGHTS_SHA256, str(RECIPE), version("onnx"))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _intact(path: Path, checksum: Path) -> bytes | None:
+    try:
+        recorded = checksum.read_bytes()
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Misconfigured(
+            f"The embedder cannot read its model {path}: {error.strerror}.",
+            backend="embedder",
+            hint="Make the file readable, or choose another cache folder.",
+        ) from error
+    return content if hashlib.sha256(content).hexdigest().encode() == recorded else None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put the whole file in place in one step, so that nobody ever reads half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,118 @@
+"""What every embedder promises, held against the twin, MiniLM in process, and a server by HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backends.base import Embedder
+from backends.memory.embedder import HashingEmbedder
+from backends.minilm import MiniLmEmbedder
+
+Opener = Callable[[], AbstractAsyncContextManager[Embedder]]
+
+TEXTS = [
+    "Which boots can be returned?",
+    "Boots that were returned within thirty days",
+    "The committee postponed the vote on the harbour tax.",
+]
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@asynccontextmanager
+async def _memory() -> AsyncIterator[Embedder]:
+    yield HashingEmbedder()
+
+
+@pytest.fixture(params=["memory", "minilm"])
+def opener(request: pytest.FixtureRequest, model_cache: Path) -> Opener:
+    openers: dict[str, Opener] = {
+        "memory": _memory,
+        "minilm": lambda: MiniLmEmbedder.open(model_cache),
+    }
+    return openers[request.param]
+
+
+async def test_one_vector_comes_back_for_each_text(opener: Opener) -> None:
+    async with opener() as embedder:
+        vectors = await embedder.embed(TEXTS)
+
+        assert vectors.shape == (len(TEXTS), embedder.dimension)
+
+
+async def test_vectors_are_of_single_precision(opener: Opener) -> None:
+    async with opener() as embedder:
+        assert (await embedder.embed(TEXTS)).dtype == np.float32
+
+
+async def test_no_texts_give_no_vectors(opener: Opener) -> None:
+    async with opener() as embedder:
+        assert (await embedder.embed([])).shape == (0, embedder.dimension)
+
+
+async def test_vectors_have_unit_length(opener: Opener) -> None:
+    async with opener() as embedder:
+        vectors = await embedder.embed([*TEXTS, "", "   ", "?", "long " * 2_000])
+
+        assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+async def test_the_same_text_gives_the_same_vector(opener: Opener) -> None:
+    async with opener() as embedder:
+        assert np.array_equal(await embedder.embed(TEXTS), await embedder.embed(TEXTS))
+
+
+async def test_vectors_come_back_in_the_order_of_the_texts(opener: Opener) -> None:
+    async with opener() as embedder:
+        forward = await embedder.embed(TEXTS)
+        backward = await embedder.embed(TEXTS[::-1])
+
+        assert np.allclose(forward, backward[::-1], atol=1e-6)
+
+
+async def test_a_vector_does_not_depend_on_its_neighbours(opener: Opener) -> None:
+    async with opener() as embedder:
+        together = await embedder.embed([*TEXTS, "a much longer neighbour " * 50])
+        alone = await embedder.embed([TEXTS[0]])
+
+        assert np.allclose(together[0], alone[0], atol=1e-6)
+
+
+async def test_texts_about_the_same_thing_lie_closer_together(opener: Opener) -> None:
+    async with opener() as embedder:
+        question, answer, stranger = await embedder.embed(TEXTS)
+
+        assert question @ answer > question @ stranger + 0.1
+
+
+async def test_a_call_larger_than_a_batch_keeps_every_text(opener: Opener) -> None:
+    texts = [f"article {number} of the rules on parking" for number in range(300)]
+    async with opener() as embedder:
+        vectors = await embedder.embed(texts)
+
+        assert np.allclose(vectors[-1:], await embedder.embed(texts[-1:]), atol=1e-6)
+
+
+async def test_counting_goes_on_beyond_the_limit_of_tokens(opener: Opener) -> None:
+    async with opener() as embedder:
+        text = "word " * (2 * embedder.max_tokens)
+
+        assert embedder.count_tokens(text) > embedder.max_tokens
+
+
+async def test_a_longer_text_takes_more_tokens(opener: Opener) -> None:
+    async with opener() as embedder:
+        assert embedder.count_tokens(TEXTS[0]) < embedder.count_tokens(" ".join(TEXTS))
+
+
+async def test_the_model_has_a_name(opener: Opener) -> None:
+    async with opener() as embedder:
+        assert embedder.model
