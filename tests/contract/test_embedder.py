@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aiohttp import web
 
 from backends.base import Embedder
+from backends.embeddings import HttpEmbedder
 from backends.memory.embedder import HashingEmbedder
 from backends.minilm import MiniLmEmbedder
 
@@ -32,10 +34,34 @@ async def _memory() -> AsyncIterator[Embedder]:
     yield HashingEmbedder()
 
 
-@pytest.fixture(params=["memory", "minilm"])
+@asynccontextmanager
+async def _http() -> AsyncIterator[Embedder]:
+    """A server on a loopback socket that answers with the twin's vectors, at no unit length."""
+    twin = HashingEmbedder()
+
+    async def embeddings(request: web.Request) -> web.Response:
+        vectors = await twin.embed((await request.json())["input"])
+        data = [{"index": row, "embedding": (3 * v).tolist()} for row, v in enumerate(vectors)]
+        return web.json_response({"data": data, "model": twin.model})
+
+    app = web.Application()
+    app.router.add_post("/v1/embeddings", embeddings)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        async with HttpEmbedder.open(f"http://{host}:{port}/v1", "hashing") as embedder:
+            yield embedder
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture(params=["memory", "minilm", "http"])
 def opener(request: pytest.FixtureRequest, model_cache: Path) -> Opener:
     openers: dict[str, Opener] = {
         "memory": _memory,
+        "http": _http,
         "minilm": lambda: MiniLmEmbedder.open(model_cache),
     }
     return openers[request.param]
