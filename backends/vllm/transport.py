@@ -1,0 +1,265 @@
+"""HTTP to the model servers: which one, how often before the first byte, and errors translated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
+from backends.vllm import wire
+from backends.vllm.pacing import Clock, Retries, Timeouts
+from backends.vllm.replicas import Replica, Replicas
+
+MAX_ANSWER_BYTES = 16 << 20
+MAX_ERROR_BYTES = 64 << 10
+MAX_CONNECTIONS = 512
+
+# Below the 5 s after which vLLM's own HTTP server closes an idle connection: a call must not start
+# on one that is just being closed.
+_KEEP_ALIVE_S = 4.0
+_END_OF_BODY_S = 0.1
+
+_AUTH = "authorization"
+_WORTH_ANOTHER_TRY = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP call; ``body=None`` makes it a GET."""
+
+    path: str
+    body: Mapping[str, object] | None
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """An attempt that ended before the server answered a single byte of use."""
+
+    error: BackendError
+    retry_after: float | None = None
+
+
+class Reply:
+    """An answer with status 200 whose body is still to be read."""
+
+    def __init__(self, response: aiohttp.ClientResponse, server: str, clock: Clock) -> None:
+        self._response = response
+        self._clock = clock
+        self.server = server
+
+    async def whole(self) -> bytes:
+        """Return the body.
+
+        Raises:
+            TimedOut: It did not come in time.
+            Garbled: It was cut, or is longer than ``MAX_ANSWER_BYTES``.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await self.piece():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_ANSWER_BYTES:
+                raise wire.garbled(self.server, f"answered more than {MAX_ANSWER_BYTES} bytes")
+        return b"".join(pieces)
+
+    async def piece(self) -> bytes:
+        """Return the next bytes as they come, empty at the end; raises as `whole`."""
+        try:
+            async with asyncio.timeout_at(self._clock.until()):
+                return await self._response.content.readany()
+        except aiohttp.ClientError as error:
+            raise wire.garbled(self.server, "stopped in the middle of its answer") from error
+        except TimeoutError as error:
+            raise timed_out(self.server, self._clock) from error
+
+    async def finish(self) -> None:
+        """Read what follows the last event, so that the connection can serve the next call."""
+        try:
+            async with asyncio.timeout(_END_OF_BODY_S):
+                while not self._response.content.at_eof():
+                    await self._response.content.readany()
+        except (aiohttp.ClientError, TimeoutError):
+            # The answer is whole already; closing the connection costs only the next call a little.
+            self._response.close()
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the server streams."""
+        return self._response.content_type == "text/event-stream"
+
+
+class Transport:
+    """Owns the session; one per process, closed by whoever opened it.
+
+    Args:
+        session: Made by `open_session`.
+        replicas: The servers, equal to each other.
+        retries: When to try again.
+        api_key: Sent as bearer token; goes before a user and password in the address.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        replicas: Replicas,
+        retries: Retries,
+        api_key: str | None,
+    ) -> None:
+        self._session = session
+        self._replicas = replicas
+        self._retries = retries
+        self._api_key = api_key
+
+    @asynccontextmanager
+    async def send(self, call: Call, clock: Clock) -> AsyncIterator[Reply]:
+        """Call the least busy server; leaving the context before the end closes the connection.
+
+        Nothing is tried again once a server has answered with status 200.
+
+        Raises:
+            Unavailable: No server could be reached, or all are overloaded.
+            TimedOut: The clock ran out.
+            Refused: A server will not serve the call.
+            Garbled: A server answered something other than HTTP.
+        """
+        tried: list[Replica] = []
+        while True:
+            with self._replicas.lease(avoid=tried) as replica:
+                outcome = await self._attempt(replica, call, clock)
+                if not isinstance(outcome, Setback):
+                    try:
+                        yield Reply(outcome, replica.name, clock)
+                    finally:
+                        # A body that is read to its end has given its connection back already.
+                        outcome.close()
+                    return
+            tried.append(replica)
+            await self._pause(outcome, len(tried), clock)
+
+    async def _attempt(
+        self, replica: Replica, call: Call, clock: Clock
+    ) -> aiohttp.ClientResponse | Setback:
+        try:
+            async with asyncio.timeout_at(clock.until()):
+                response = await self._request(replica, call)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            self._replicas.cool(replica)
+            return Setback(_chained(_unreachable(replica, error), error))
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            return Setback(_chained(_hung_up(replica), error))
+        except aiohttp.ClientError as error:
+            raise wire.garbled(replica.name, "answered something that is not HTTP") from error
+        except TimeoutError as error:
+            raise timed_out(replica.name, clock) from error
+        except ValueError as error:
+            raise Refused("A header of the request is not valid.", backend=wire.BACKEND) from error
+        self._replicas.warm(replica)
+        if response.status == 200:
+            return response
+        return await self._refusal(response, replica, clock)
+
+    async def _request(self, replica: Replica, call: Call) -> aiohttp.ClientResponse:
+        bearer = f"Bearer {self._api_key}" if self._api_key else replica.authorization
+        headers = dict(call.headers)
+        if bearer:
+            # What let the asker in here is nothing that the model server should see.
+            headers = {name: value for name, value in headers.items() if name.lower() != _AUTH}
+            headers[_AUTH] = bearer
+        return await self._session.request(
+            "GET" if call.body is None else "POST",
+            replica.url + call.path,
+            json=call.body,
+            headers=headers,
+            allow_redirects=False,
+        )
+
+    async def _refusal(
+        self, response: aiohttp.ClientResponse, replica: Replica, clock: Clock
+    ) -> Setback:
+        """Return what may be tried again; raise what may not."""
+        status, retry_after = response.status, response.headers.get("Retry-After", "")
+        try:
+            async with asyncio.timeout_at(clock.until()):
+                told = await response.content.read(MAX_ERROR_BYTES)
+        except (aiohttp.ClientError, TimeoutError):
+            # The status says what matters; the words were only for the message.
+            told = b""
+        finally:
+            response.close()
+        error = wire.failure(replica.name, status, self._words(told))
+        if status not in _WORTH_ANOTHER_TRY:
+            raise error
+        return Setback(error, float(retry_after) if retry_after.isdecimal() else None)
+
+    async def _pause(self, setback: Setback, attempts: int, clock: Clock) -> None:
+        """Wait before the next attempt; raise the setback when there shall be none."""
+        # Only the server that asked for time is owed it; the next one is not.
+        fresh = attempts < len(self._replicas)
+        delay = self._retries.pause(attempts - 1, None if fresh else setback.retry_after)
+        if delay is None or not clock.has(delay):
+            raise setback.error
+        await asyncio.sleep(delay)
+
+    def _words(self, told: bytes) -> str:
+        """Return the server's own message, without our key in case it repeats it."""
+        text = told.decode("utf-8", errors="replace")
+        try:
+            fault = wire.fault_in(wire.parse_object(text, ""))
+        except Garbled:
+            fault = None
+        words = fault[0] if fault else text
+        return self.without_secrets(words)
+
+    def without_secrets(self, words: str) -> str:
+        """Return the words with the API key blotted out."""
+        return words.replace(self._api_key, "…") if self._api_key else words
+
+
+@asynccontextmanager
+async def open_session(timeouts: Timeouts) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open the HTTP session that all calls share and close it at the end."""
+    connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_S)
+    # Every other limit depends on how far a call is, which only its clock knows.
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=limits, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+        yield session
+
+
+def timed_out(server: str, clock: Clock) -> TimedOut:
+    """Return the error for a clock that has run out."""
+    return TimedOut(
+        f"The model server at {server} {clock.what_ran_out()}.",
+        backend=wire.BACKEND,
+        hint="It may be overloaded; its queue length tells.",
+    )
+
+
+def _unreachable(replica: Replica, error: OSError) -> Unavailable:
+    reason = f" ({error.strerror})" if error.strerror else ""
+    return Unavailable(
+        f"The model server at {replica.name} cannot be reached{reason}.",
+        backend=wire.BACKEND,
+        hint="Start one with `vllm serve MODEL --enable-lora`, or correct its address.",
+    )
+
+
+def _hung_up(replica: Replica) -> Unavailable:
+    return Unavailable(
+        f"The model server at {replica.name} closed the connection without an answer.",
+        backend=wire.BACKEND,
+        hint="Its own log says why.",
+    )
+
+
+def _chained(error: BackendError, cause: BaseException) -> BackendError:
+    # Raised later, once it is clear that there is no further attempt.
+    error.__cause__ = cause
+    return error

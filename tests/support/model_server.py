@@ -1,0 +1,273 @@
+"""A small model server that speaks vLLM's wire format over real HTTP, and misbehaves on command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+BASE_MODEL = "base-model"
+ADAPTER = "house-voice"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How to treat one chat call; the default behaves.
+
+    Attributes:
+        status: Other than 200: answer this error at once, with ``message`` and ``headers``.
+        body: Answer these bytes as ``content_type`` instead of an answer.
+        hang_up: Close the connection without an answer.
+        hold: Wait for this event, which nobody needs to set, having sent ``hold_at`` frames.
+        cut_after: Having sent so many frames, break the connection.
+        error_frame: Sent instead of the rest, after ``cut_after`` frames; the stream ends properly.
+        usage: Whether to send the usage frame.
+        done: Whether to send the end mark.
+        comments: Whether to send keep-alive comments between frames.
+        piece: Send the stream in pieces of so many bytes.
+        words: The answer, instead of the usual one.
+        reason: Send this much reasoning before the answer.
+    """
+
+    status: int = 200
+    message: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "text/event-stream"
+    hang_up: bool = False
+    hold: asyncio.Event | None = None
+    hold_at: int = 0
+    cut_after: int | None = None
+    error_frame: Mapping[str, object] | None = None
+    usage: bool = True
+    done: bool = True
+    comments: bool = False
+    piece: int | None = None
+    words: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A call as it arrived."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: Mapping[str, object]
+
+
+class ModelServer:
+    """What a test sees of the server.
+
+    Attributes:
+        url: Address without ``/v1``.
+        plans: How to treat the next chat calls, first come first served; then the default.
+        calls: Chat calls that arrived.
+        listings: How often the models were listed.
+        models: Name and base of each model; a test may change it.
+        client_left: Set when a client goes away in the middle of an answer.
+        arrived: Set when a chat call has arrived.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.plans: deque[Plan] = deque()
+        self.calls: list[Seen] = []
+        self.listings = 0
+        self.models: list[tuple[str, str | None]] = [(BASE_MODEL, None), (ADAPTER, BASE_MODEL)]
+        self.api_key: str | None = None
+        self.sockets: set[object] = set()
+        self.client_left = asyncio.Event()
+        self.arrived = asyncio.Event()
+
+    def plan(self, *plans: Plan) -> None:
+        """Queue how the next calls are treated."""
+        self.plans.extend(plans)
+
+    @property
+    def connections(self) -> int:
+        """How many connections clients have opened."""
+        return len(self.sockets)
+
+    async def list_models(self, request: web.Request) -> web.StreamResponse:
+        """Serve ``GET /v1/models``."""
+        self.listings += 1
+        self.sockets.add(request.transport)
+        if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
+            return _error(401, "Unauthorized")
+        data = [
+            {"id": name, "object": "model", "owned_by": "vllm", "root": name, "parent": base}
+            for name, base in self.models
+        ]
+        return web.json_response({"object": "list", "data": data})
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        """Serve ``POST /v1/chat/completions``."""
+        body = await request.json()
+        self.sockets.add(request.transport)
+        self.calls.append(Seen(request.path, request.headers.copy(), body))
+        plan = self.plans.popleft() if self.plans else Plan()
+        self.arrived.set()
+        try:
+            return await self._answer(request, body, plan)
+        except asyncio.CancelledError:
+            self.client_left.set()
+            raise
+
+    async def _answer(
+        self, request: web.Request, body: Mapping[str, object], plan: Plan
+    ) -> web.StreamResponse:
+        if plan.hang_up:
+            _break(request)
+        if plan.status != 200:
+            return _error(plan.status, plan.message, plan.headers)
+        if body["model"] not in [name for name, _ in self.models]:
+            return _error(404, f"The model `{body['model']}` does not exist.")
+        if plan.body is not None:
+            return web.Response(body=plan.body, content_type=plan.content_type)
+        if not body["stream"]:
+            if plan.hold:
+                await plan.hold.wait()
+            return web.json_response(_whole(body, plan))
+        return await self._stream(request, body, plan)
+
+    async def _stream(
+        self, request: web.Request, body: Mapping[str, object], plan: Plan
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        await response.prepare(request)
+        for sent, frame in enumerate(_frames(body, plan)):
+            if plan.hold and plan.hold_at == sent:
+                await plan.hold.wait()
+            if plan.cut_after == sent:
+                if plan.error_frame is None:
+                    _break(request)
+                await _write(response, f"data: {json.dumps(plan.error_frame)}\n\n", plan.piece)
+                break
+            if plan.comments:
+                await _write(response, ": still here\r\n\r\n", plan.piece)
+            await _write(response, f"data: {frame}\n\n", plan.piece)
+        if plan.done:
+            await _write(response, "data: [DONE]\n\n", plan.piece)
+        await response.write_eof()
+        return response
+
+
+@asynccontextmanager
+async def model_server() -> AsyncIterator[ModelServer]:
+    """Serve on a free loopback port for as long as the context lasts."""
+    server = ModelServer()
+    app = web.Application()
+    app.router.add_get("/v1/models", server.list_models)
+    app.router.add_post("/v1/chat/completions", server.chat)
+    # As uvicorn does for vLLM: a client that goes away cancels the call that serves it.
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    server.url = f"http://{host}:{port}"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+def _words(body: Mapping[str, object], plan: Plan) -> Sequence[str]:
+    """The answer in pieces as tokens would come: each model answers in its own words."""
+    text = plan.words
+    if text is None:
+        text = _structured(body) or f"Das weiß {body['model']}: {_last_turn(body)}"
+    return [word if at == 0 else f" {word}" for at, word in enumerate(text.split(" "))]
+
+
+def _structured(body: Mapping[str, object]) -> str | None:
+    choices = body.get("structured_outputs")
+    if isinstance(choices, dict):
+        return str(choices["choice"][0])
+    wanted = body.get("response_format")
+    if not isinstance(wanted, dict):
+        return None
+    properties = wanted["json_schema"]["schema"]["properties"]
+    return json.dumps({name: _example(kind["type"]) for name, kind in properties.items()})
+
+
+def _example(kind: str) -> object:
+    return {"string": "text", "integer": 1, "boolean": True, "number": 0.5}[kind]
+
+
+def _last_turn(body: Mapping[str, object]) -> str:
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    return str(messages[-1]["content"])
+
+
+def _usage(body: Mapping[str, object], plan: Plan) -> dict[str, int]:
+    prompt = len(_last_turn(body).split())
+    answer = len(_words(body, plan))
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": answer,
+        "total_tokens": prompt + answer,
+    }
+
+
+def _whole(body: Mapping[str, object], plan: Plan) -> dict[str, object]:
+    message = {
+        "role": "assistant",
+        "content": "".join(_words(body, plan)),
+        "reasoning": plan.reason or None,
+    }
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "model": body["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": _usage(body, plan) if plan.usage else None,
+    }
+
+
+def _frames(body: Mapping[str, object], plan: Plan) -> list[str]:
+    deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}]
+    if plan.reason:
+        deltas.append({"reasoning": plan.reason})
+    deltas.extend({"content": word} for word in _words(body, plan))
+    choices: list[list[dict[str, object]]] = [
+        [{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas
+    ]
+    choices[-1][0]["finish_reason"] = "stop"
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": body["model"]}
+    frames: list[dict[str, object]] = [head | {"choices": choice} for choice in choices]
+    options = body.get("stream_options")
+    if plan.usage and isinstance(options, dict) and options.get("include_usage"):
+        frames.append(head | {"choices": [], "usage": _usage(body, plan)})
+    # Real servers leave letters as they are; escapes would hide how UTF-8 is cut.
+    return [json.dumps(frame, ensure_ascii=False) for frame in frames]
+
+
+async def _write(response: web.StreamResponse, text: str, piece: int | None) -> None:
+    data = text.encode()
+    size = piece or len(data)
+    for start in range(0, len(data), size):
+        await response.write(data[start : start + size])
+        # Lets the client, which shares this loop, see this piece on its own.
+        await asyncio.sleep(0)
+
+
+def _error(
+    status: int, message: str, headers: Mapping[str, str] | None = None
+) -> web.StreamResponse:
+    error = {"message": message, "type": "Error", "param": None, "code": status}
+    return web.json_response({"error": error}, status=status, headers=headers)
+
+
+def _break(request: web.Request) -> None:
+    """Drop the connection as a dying process does."""
+    assert request.transport is not None
+    request.transport.abort()
+    raise ConnectionResetError
