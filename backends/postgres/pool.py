@@ -1,0 +1,258 @@
+"""Connections to PostgreSQL: a bounded pool, a limit on every wait, and errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import AsyncConnection, errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from backends.errors import BackendError, Garbled, Misconfigured, Refused, TimedOut, Unavailable
+
+Connection: TypeAlias = AsyncConnection[TupleRow]
+Pool: TypeAlias = AsyncConnectionPool[Connection]
+
+SCHEMA = "router"
+
+_BACKEND = "database"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a pool. Times in seconds.
+
+    Attributes:
+        min_size: Connections kept open.
+        max_size: Connections at most.
+        waiting: Callers that may wait for a connection; one more is turned away at once.
+        connect_s: To open one connection.
+        acquire_s: To get a connection from the pool.
+        statement_s: For one statement, enforced by the server.
+        operation_s: For everything done with one connection, enforced here.
+    """
+
+    min_size: int = 1
+    max_size: int = 10
+    waiting: int = 1_000
+    connect_s: float = 5.0
+    acquire_s: float = 5.0
+    statement_s: float = 15.0
+    operation_s: float = 60.0
+
+
+@asynccontextmanager
+async def open_pool(
+    url: str, *, schema: str = SCHEMA, limits: Limits | None = None
+) -> AsyncIterator[Pool]:
+    """Open a pool of connections that see one schema, and close it afterwards.
+
+    Args:
+        url: Connection string or URL.
+        schema: Schema whose tables unqualified names mean; `public` follows for pgvector's types.
+        limits: Bounds; the defaults when None.
+
+    Raises:
+        Misconfigured: The URL cannot be read, or the server turns the login down.
+        Unavailable: Nobody answers there in time.
+    """
+    limits = limits or Limits()
+    conninfo = connection_string(url, schema=schema, limits=limits)
+    with translated(conninfo, "connect"):
+        # The pool only ever says "no connection in time"; one plain attempt says why.
+        async with asyncio.timeout(limits.connect_s), await AsyncConnection.connect(conninfo):
+            pass
+    pool: Pool = AsyncConnectionPool(
+        conninfo,
+        min_size=limits.min_size,
+        max_size=limits.max_size,
+        max_waiting=limits.waiting,
+        timeout=limits.acquire_s,
+        # Gives up soon and tries anew at the next request, instead of backing off for minutes
+        # while the database is long back.
+        reconnect_timeout=1.0,
+        check=AsyncConnectionPool.check_connection,
+        open=False,
+    )
+    try:
+        with translated(conninfo, "connect"):
+            await pool.open(wait=True, timeout=limits.acquire_s)
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def connection(
+    pool: Pool, doing: str, *, within_s: float = 60.0
+) -> AsyncIterator[Connection]:
+    """Borrow a connection for one transaction: committed at the end, rolled back on an error.
+
+    Args:
+        pool: The pool.
+        doing: What it is for, as in "could not … : …".
+        within_s: Time for all of it, waiting for the connection included.
+
+    Raises:
+        BackendError: As `translated` says.
+    """
+    with translated(str(pool.conninfo), doing):
+        async with asyncio.timeout(within_s), pool.connection() as borrowed:
+            yield borrowed
+
+
+async def ping(pool: Pool, *, within_s: float = 5.0) -> None:
+    """Return when the database answers.
+
+    Raises:
+        Unavailable: It does not, within the time given.
+    """
+    async with connection(pool, "ask for a sign of life", within_s=within_s) as borrowed:
+        await borrowed.execute("SELECT 1")
+
+
+@contextmanager
+def translated(conninfo: str, doing: str) -> Iterator[None]:
+    """Turn what psycopg and its pool raise into `backends.errors`, naming host, port and database.
+
+    Raises:
+        TimedOut: No connection, no lock or no result in time.
+        Unavailable: Unreachable, overloaded, shutting down, read-only or full; try later.
+        Misconfigured: Login, rights, tables or functions are not what they should be.
+        Refused: The data break a rule of the tables; the same data will again.
+        Garbled: Anything else that the server says.
+    """
+    try:
+        yield
+    except TimeoutError as error:
+        raise TimedOut(
+            _told(conninfo, doing, "no answer in time"), backend=_BACKEND, hint=_RUNNING
+        ) from error
+    except psycopg.Error as error:
+        raise _translation(error, conninfo, doing) from error
+
+
+def connection_string(url: str, *, schema: str = SCHEMA, limits: Limits | None = None) -> str:
+    """Return the URL with our session settings and timeouts added.
+
+    Raises:
+        Misconfigured: It cannot be read; the message leaves it out, as it may hold a password.
+    """
+    limits = limits or Limits()
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        # libpq quotes the string in its message, password and all: nothing of it may go on.
+        raise Misconfigured(
+            "The database URL cannot be read.",
+            backend=_BACKEND,
+            hint="Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with odd characters "
+            "percent-encoded.",
+        ) from None
+    settings = {
+        # pgvector lives in public, or in `extensions` with some providers.
+        "search_path": f"{checked_schema(schema)},public,extensions",
+        "statement_timeout": str(int(limits.statement_s * 1000)),
+        "idle_in_transaction_session_timeout": str(int(limits.operation_s * 1000)),
+        # Compiling a scan takes longer than running it, at our sizes.
+        "jit": "off",
+        "client_min_messages": "warning",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    ours: dict[str, Any] = {
+        "connect_timeout": max(2, round(limits.connect_s)),
+        "application_name": "agentic-query-router",
+        # A host that vanished without a word is noticed within about half a minute.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(limits.operation_s * 1000),
+    }
+    asked = given.get("options")
+    merged = ours | given | {"options": f"{asked} {options}" if asked else options}
+    return make_conninfo("", **merged)
+
+
+def checked_schema(name: str) -> str:
+    """Return the name of a schema, which goes into statements and settings unquoted.
+
+    Raises:
+        Misconfigured: It is not a plain lower-case name.
+    """
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
+        raise Misconfigured(
+            f"{name[:80]!r} cannot be the name of a schema.",
+            backend=_BACKEND,
+            hint="Use lower-case letters, digits and underscores.",
+        )
+    return name
+
+
+_RUNNING = "Check that the database runs and that ROUTER_DATABASE_URL points to it."
+
+_Verdict: TypeAlias = tuple[type[BackendError], str]
+
+_LOGIN: _Verdict = (Misconfigured, "Check user, password and database in ROUTER_DATABASE_URL.")
+_LATER: _Verdict = (Unavailable, "Try again.")
+
+_VERDICTS: Mapping[type[Exception], _Verdict] = {
+    PoolTimeout: (TimedOut, f"{_RUNNING} If it does, allow more connections."),
+    TooManyRequests: (Unavailable, "Too many requests wait for a connection; try again later."),
+    PoolClosed: (Unavailable, "The application is closing."),
+    errors.QueryCanceled: (TimedOut, "Try again, or allow statements more time."),
+    errors.LockNotAvailable: (TimedOut, "Try again."),
+    errors.IdleInTransactionSessionTimeout: (TimedOut, "Try again."),
+    errors.DeadlockDetected: _LATER,
+    errors.SerializationFailure: _LATER,
+    errors.ReadOnlySqlTransaction: (Unavailable, "The server is a replica; use the primary."),
+    errors.DiskFull: (Unavailable, "Free some space for the database."),
+    errors.TooManyConnections: (Unavailable, "Raise max_connections or shrink the pool."),
+    errors.InvalidPassword: _LOGIN,
+    errors.InvalidAuthorizationSpecification: _LOGIN,
+    errors.InvalidCatalogName: _LOGIN,
+    errors.InsufficientPrivilege: (Misconfigured, "Grant the user the rights on the schema."),
+    psycopg.OperationalError: (Unavailable, _RUNNING),
+    psycopg.InterfaceError: (Unavailable, _RUNNING),
+    psycopg.IntegrityError: (Refused, ""),
+    psycopg.DataError: (Refused, ""),
+    psycopg.ProgrammingError: (
+        Misconfigured,
+        "Run the migrations with this version of the application.",
+    ),
+}
+"""More special classes first; the first that fits decides."""
+
+
+def _translation(error: psycopg.Error, conninfo: str, doing: str) -> BackendError:
+    kind, hint = next(
+        (verdict for known, verdict in _VERDICTS.items() if isinstance(error, known)),
+        (Garbled, ""),
+    )
+    message = error.diag.message_primary or str(error).strip()
+    if kind is Unavailable and _turned_down(message):
+        kind, hint = _LOGIN
+    return kind(_told(conninfo, doing, message), backend=_BACKEND, hint=hint)
+
+
+def _turned_down(message: str) -> bool:
+    """A refused login has no SQLSTATE in psycopg, only the server's words."""
+    return "authentication failed" in message or (
+        "FATAL" in message and "does not exist" in message
+    )
+
+
+def _told(conninfo: str, doing: str, problem: str) -> str:
+    given = conninfo_to_dict(conninfo)
+    host = given.get("host") or given.get("hostaddr") or "local socket"
+    place = f"{host}:{given.get('port') or 5432}/{given.get('dbname') or ''}"
+    password = given.get("password")
+    if password:
+        problem = problem.replace(str(password), "…")
+    return f"Could not {doing} (database {place}): {' '.join(problem.split()).rstrip('.?')}."
