@@ -1,0 +1,95 @@
+"""Finds the files to ingest and gives each its source name."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.errors import UnreadableDocument
+
+MAX_SOURCE = 1_000
+"""Characters; a longer name is not one that anybody wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file, and the source name that identifies its document across versions."""
+
+    path: Path
+    source: str
+
+
+def find_files(paths: Sequence[Path]) -> Iterator[FoundFile | UnreadableDocument]:
+    """Yield every file to ingest, and an error for whatever cannot be one; lazily, in order.
+
+    A file's source is its POSIX path within the given folder, behind that folder's own name:
+    ``docs/returns/boots.md`` below ``/srv/docs``. A file given by itself has its name as source.
+    Folders are read in the order of their names. Hidden files and folders are passed over unless
+    given themselves. Symbolic links are followed, but never back into a folder that holds them.
+    """
+    for path in paths:
+        source = path.name if path.name not in {"", ".."} else path.resolve().name
+        yield from _find_root(path, source or "root")
+
+
+def unfit_name(source: str) -> str:
+    """Return why a name cannot identify a document; empty when it can."""
+    if not source.strip():
+        return "has an empty name"
+    if len(source) > MAX_SOURCE:
+        return f"has a name of {len(source)} characters (at most {MAX_SOURCE})"
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in source):
+        return "has a name with control characters, or one that is not valid UTF-8"
+    return ""
+
+
+def _find_root(path: Path, source: str) -> Iterator[FoundFile | UnreadableDocument]:
+    found = False
+    for item in _find(path, source, frozenset()):
+        found = True
+        yield item
+    if not found:
+        yield UnreadableDocument(
+            source,
+            "holds no documents",
+            hint="Give a folder with Markdown, HTML, PDF or text files in it.",
+        )
+
+
+def _find(
+    path: Path, source: str, above: frozenset[tuple[int, int]]
+) -> Iterator[FoundFile | UnreadableDocument]:
+    if reason := unfit_name(source):
+        yield UnreadableDocument(ascii(source[:200]), reason, hint="Rename it.")
+        return
+    try:
+        status = path.stat()
+        if not path.is_dir():
+            yield FoundFile(path, source)
+            return
+        identity = (status.st_dev, status.st_ino)
+        names = sorted(child.name for child in path.iterdir())
+    except OSError as error:
+        yield _unreachable(path, source, error)
+        return
+    if identity in above:
+        yield UnreadableDocument(
+            source, "is a symbolic link into a folder that holds it", hint="Remove the link."
+        )
+        return
+    for name in names:
+        if not name.startswith("."):
+            yield from _find(path / name, f"{source}/{name}", above | {identity})
+
+
+def _unreachable(path: Path, source: str, error: OSError) -> UnreadableDocument:
+    if path.is_symlink():
+        return UnreadableDocument(
+            source, "is a symbolic link that leads nowhere or to itself", hint="Remove the link."
+        )
+    reason = (error.strerror or "unknown reason").lower()
+    return UnreadableDocument(
+        source, f"cannot be read ({reason})", hint="Check the path and its permissions."
+    )

@@ -1,0 +1,143 @@
+"""YAML front matter of a Markdown file: title, who may see it, and plain facts.
+
+It decides who sees a document, so anything doubtful (unclosed, a key twice, merge keys) refuses the
+file instead of guessing: a guess could publish it more widely than its author wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from backends.errors import UnreadableDocument
+from backends.ingest.document import one_line
+from backends.principals import InvalidPrincipal, Principals, parse_principals
+
+if TYPE_CHECKING:
+    import yaml
+
+MAX_CHARACTERS = 64_000
+"""Front matter beyond this is not front matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """What stood between the ``---`` lines; ``acl`` is None where the file does not say."""
+
+    title: str = ""
+    acl: Principals | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def split_front_matter(source: str, text: str) -> tuple[FrontMatter, str]:
+    """Split a Markdown text (``\\n`` newlines) into its front matter and its body.
+
+    Keys are case-insensitive. ``title`` and ``acl`` (a list or a comma-separated string; empty
+    means nobody) are meant for us, every other scalar becomes metadata, nested values are left out.
+
+    Raises:
+        UnreadableDocument: The front matter is not closed, is not a YAML mapping, repeats a key,
+            or names principals that are none.
+    """
+    if not _opens(text):
+        return FrontMatter(), text
+    end, body_start = _closing_line(source, text)
+    block = text[text.index("\n") + 1 : end]
+    return _read(source, _entries(source, block)), text[body_start:].lstrip("\n")
+
+
+def _opens(text: str) -> bool:
+    return text.partition("\n")[0].rstrip() == "---" and "\n" in text
+
+
+def _closing_line(source: str, text: str) -> tuple[int, int]:
+    """Return where the closing line starts and where the line after it starts."""
+    position = text.index("\n") + 1
+    while position < min(len(text), MAX_CHARACTERS):
+        newline = text.find("\n", position)
+        end = len(text) if newline < 0 else newline
+        if text[position:end].rstrip() in {"---", "..."}:
+            return position, min(end + 1, len(text))
+        position = end + 1
+    raise UnreadableDocument(
+        source,
+        "the front matter that line 1 opens is never closed",
+        hint="Close it with a line of three dashes, or remove the three dashes on line 1.",
+    )
+
+
+def _entries(source: str, block: str) -> dict[str, tuple[int, yaml.Node]]:
+    import yaml
+
+    try:
+        # BaseLoader builds nothing: nodes keep the text as written, so 1.10 stays "1.10".
+        loader = yaml.BaseLoader(block)
+        root = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # What is missing at the very end is missing on the last line, not on the one after it.
+        line = min(mark.line if mark else 0, max(0, block.count("\n") - 1)) + 2
+        raise _malformed(source, line, error.problem or "not YAML") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise _malformed(source, 2, "not YAML") from error
+    if root is None:
+        return {}
+    if not isinstance(root, yaml.MappingNode):
+        raise _malformed(source, 2, "expected lines such as 'title: Returns'")
+    entries: dict[str, tuple[int, yaml.Node]] = {}
+    for key, value in root.value:
+        line = key.start_mark.line + 2
+        name = one_line(key.value).lower() if isinstance(key, yaml.ScalarNode) else ""
+        if not name or name == "<<":
+            raise _malformed(source, line, "keys must be plain words")
+        if name in entries:
+            raise _malformed(source, line, f"the key {name!r} stands there twice")
+        entries[name] = (line, value)
+    return entries
+
+
+def _read(source: str, entries: dict[str, tuple[int, yaml.Node]]) -> FrontMatter:
+    import yaml
+
+    acl = _acl(source, *entries["acl"]) if "acl" in entries else None
+    scalars = {
+        name: one_line(value.value)
+        for name, (_, value) in entries.items()
+        if isinstance(value, yaml.ScalarNode)
+    }
+    return FrontMatter(
+        title=scalars.get("title", ""),
+        acl=acl,
+        metadata={name: text for name, text in scalars.items() if name not in {"title", "acl"}},
+    )
+
+
+def _acl(source: str, line: int, value: yaml.Node) -> Principals:
+    import yaml
+
+    names: list[str]
+    if isinstance(value, yaml.ScalarNode):
+        names = str(value.value).split(",")
+    elif isinstance(value, yaml.SequenceNode) and all(
+        isinstance(item, yaml.ScalarNode) for item in value.value
+    ):
+        names = [str(item.value) for item in value.value]
+    else:
+        raise _malformed(source, line, "'acl' must be a list of principals")
+    try:
+        return parse_principals(names)
+    except InvalidPrincipal as error:
+        raise UnreadableDocument(
+            source,
+            f"its access list on line {line} is invalid: {error}",
+            hint="Correct the list; until then nothing of this version is published.",
+        ) from error
+
+
+def _malformed(source: str, line: int, problem: str) -> UnreadableDocument:
+    return UnreadableDocument(
+        source,
+        f"its front matter is malformed on line {line}: {problem}",
+        hint="Correct the YAML between the two lines of three dashes.",
+    )

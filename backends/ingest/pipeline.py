@@ -1,0 +1,271 @@
+"""Takes files into the store: find, skip what is unchanged, read, split, embed, publish."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from backends.base import DocumentInfo, DocumentStore, Embedder
+from backends.errors import BackendError, UnreadableDocument
+from backends.ingest.files import FoundFile, find_files, unfit_name
+from backends.ingest.prepare import Prepared, fingerprint, prepare
+from backends.ingest.read import DEFAULT_MAX_BYTES, read_bytes, too_large
+from backends.principals import Principals
+
+if TYPE_CHECKING:
+    from backends.base import Vectors
+
+EMBEDDING_BATCH = 64
+"""Passages sent to the embedder at once."""
+
+FILE_BATCH = 32
+"""Files whose fingerprints are asked for at once; their contents are not kept meanwhile."""
+
+READ_SECONDS = 300.0
+"""A file that takes longer to read and split is reported and left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why one file, or one given path, did not become a document."""
+
+    source: str
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One file is done with; ``passages`` counts those published for it."""
+
+    source: str
+    outcome: Literal["published", "unchanged", "unreadable"]
+    passages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingestion did: counts of documents and passages, problems in order, seconds."""
+
+    published: int = 0
+    unchanged: int = 0
+    passages: int = 0
+    problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0
+
+
+class IngestStopped(BackendError):
+    """The store or the embedder failed; ``__cause__`` is its error, ``report`` what was done."""
+
+    def __init__(self, cause: BackendError, report: IngestReport) -> None:
+        done = f"{report.published} published and {report.unchanged} unchanged before that"
+        super().__init__(
+            f"Ingestion stopped: {cause.problem} ({done}.)",
+            backend=cause.backend,
+            hint=f"{cause.hint} Run it again to go on from there.".strip(),
+        )
+        self.report = report
+
+
+async def ingest(
+    paths: Sequence[Path],
+    *,
+    store: DocumentStore,
+    embedder: Embedder,
+    acl: Principals,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> IngestReport:
+    """Publish every document found in the given files and folders that is new or has changed.
+
+    Sources are named as `backends.ingest.files.find_files` says. A document's own access list wins
+    over ``acl``; one that is invalid leaves the document as it was. Documents are published one by
+    one, each as a whole, so that after an interruption the same call goes on where it stopped.
+    Nothing is deleted: a document whose file is gone stays until it is deleted from the store.
+
+    Args:
+        paths: Files and folders.
+        acl: Who may see documents that do not say it themselves; empty means nobody.
+        max_bytes: Largest file; larger ones are reported without being read.
+        on_progress: Called on the event loop after each file.
+
+    Raises:
+        IngestStopped: The store or the embedder failed.
+    """
+    run = _Run(store, embedder, acl, max_bytes, on_progress)
+    try:
+        await run.everything(find_files(paths))
+    except BackendError as error:
+        raise IngestStopped(error, run.report()) from error
+    return run.report()
+
+
+async def ingest_bytes(
+    source: str,
+    data: bytes,
+    *,
+    store: DocumentStore,
+    embedder: Embedder,
+    acl: Principals,
+    title: str = "",
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> DocumentInfo | None:
+    """Publish one document that is already in memory, such as an upload.
+
+    Args:
+        source: Identifies the document across versions; its suffix chooses the reader.
+        title: Overrules the document's own title, unless empty.
+
+    Returns:
+        What the store now lists for it, or None when it was there already, unchanged.
+
+    Raises:
+        UnreadableDocument: It cannot become a document; nothing was stored.
+        BackendError: As the store and the embedder raise; nothing was stored.
+    """
+    if reason := unfit_name(source):
+        raise UnreadableDocument(ascii(source[:200]), reason, hint="Choose another name.")
+    if len(data) > max_bytes:
+        raise too_large(source, len(data), max_bytes)
+    mark = await asyncio.to_thread(
+        fingerprint, source, data, acl=acl, title=title, embedder=embedder
+    )
+    if (await store.fingerprints([source])).get(source) == mark:
+        return None
+    ready = await _in_time(
+        source, lambda: prepare(source, data, acl=acl, title=title, embedder=embedder)
+    )
+    return await _publish(ready, store, embedder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    file: FoundFile
+    fingerprint: str
+
+
+class _Run:
+    """One ingestion: what it works with, and what it has done so far."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        embedder: Embedder,
+        acl: Principals,
+        max_bytes: int,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._acl = acl
+        self._max_bytes = max_bytes
+        self._on_progress = on_progress
+        self._began = time.monotonic()
+        self._counts = IngestReport()
+        self._problems: list[Problem] = []
+        self._seen: set[str] = set()
+
+    def report(self) -> IngestReport:
+        return replace(
+            self._counts,
+            problems=tuple(self._problems),
+            seconds=time.monotonic() - self._began,
+        )
+
+    async def everything(self, found: Iterator[FoundFile | UnreadableDocument]) -> None:
+        while batch := await asyncio.to_thread(self._next_batch, found):
+            sources = [item.file.source for item in batch if isinstance(item, _Candidate)]
+            known = await self._store.fingerprints(sources) if sources else {}
+            for item in batch:
+                if isinstance(item, UnreadableDocument):
+                    self._unreadable(item)
+                elif known.get(item.file.source) == item.fingerprint:
+                    self._unchanged(item.file.source)
+                else:
+                    await self._changed(item.file)
+
+    def _next_batch(
+        self, found: Iterator[FoundFile | UnreadableDocument]
+    ) -> list[_Candidate | UnreadableDocument]:
+        return [self._candidate(item) for item in islice(found, FILE_BATCH)]
+
+    def _candidate(self, item: FoundFile | UnreadableDocument) -> _Candidate | UnreadableDocument:
+        if isinstance(item, UnreadableDocument):
+            return item
+        if item.source in self._seen:
+            return UnreadableDocument(
+                item.source,
+                "has the same name as another document of this run",
+                hint="Ingest folders whose names differ.",
+            )
+        self._seen.add(item.source)
+        try:
+            data = read_bytes(item.path, item.source, self._max_bytes)
+        except UnreadableDocument as error:
+            return error
+        mark = fingerprint(item.source, data, acl=self._acl, title="", embedder=self._embedder)
+        return _Candidate(item, mark)
+
+    async def _changed(self, file: FoundFile) -> None:
+        try:
+            ready = await _in_time(file.source, lambda: self._prepare(file))
+        except UnreadableDocument as error:
+            self._unreadable(error)
+            return
+        await _publish(ready, self._store, self._embedder)
+        self._counts = replace(
+            self._counts,
+            published=self._counts.published + 1,
+            passages=self._counts.passages + len(ready.passages),
+        )
+        self._say(Progress(file.source, "published", len(ready.passages)))
+
+    def _prepare(self, file: FoundFile) -> Prepared:
+        # Read anew rather than kept: a batch of large files would not fit into memory.
+        data = read_bytes(file.path, file.source, self._max_bytes)
+        return prepare(file.source, data, acl=self._acl, title="", embedder=self._embedder)
+
+    def _unchanged(self, source: str) -> None:
+        self._counts = replace(self._counts, unchanged=self._counts.unchanged + 1)
+        self._say(Progress(source, "unchanged"))
+
+    def _unreadable(self, error: UnreadableDocument) -> None:
+        self._problems.append(Problem(error.source, error.reason, error.hint))
+        self._say(Progress(error.source, "unreadable"))
+
+    def _say(self, progress: Progress) -> None:
+        if self._on_progress is not None:
+            self._on_progress(progress)
+
+
+async def _in_time(source: str, work: Callable[[], Prepared]) -> Prepared:
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await asyncio.to_thread(work)
+    except TimeoutError as error:
+        raise UnreadableDocument(
+            source,
+            f"takes longer than {READ_SECONDS:.0f} s to read",
+            hint="Split it into smaller files.",
+        ) from error
+
+
+async def _publish(ready: Prepared, store: DocumentStore, embedder: Embedder) -> DocumentInfo:
+    vectors = await _embed(ready.texts, embedder)
+    return await store.publish(ready.document, ready.passages, vectors)
+
+
+async def _embed(texts: Sequence[str], embedder: Embedder) -> Vectors:
+    """Embed in batches; shape (len(texts), d)."""
+    import numpy as np
+
+    vectors = np.empty((len(texts), embedder.dimension), dtype=np.float32)
+    for start in range(0, len(texts), EMBEDDING_BATCH):
+        batch = texts[start : start + EMBEDDING_BATCH]
+        vectors[start : start + len(batch)] = await embedder.embed(batch)
+    return vectors

@@ -1,0 +1,104 @@
+"""Reads and splits one document, ready to be embedded and published; pure work, for threads."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from backends.base import Embedder, NewDocument, NewPassage
+from backends.errors import Misconfigured
+from backends.ingest.budget import MIN_MAX_TOKENS, embedding_text, passage_context
+from backends.ingest.chunks import CHUNKER_VERSION, split
+from backends.ingest.document import one_line
+from backends.ingest.read import read_document
+from backends.principals import Principals
+
+READER_VERSION = "1"
+"""Part of every fingerprint: raise it when the same bytes would be read differently."""
+
+
+PASSAGE_TOKENS = 256
+"""Most tokens of a passage, also where the embedder reads more: one vector stands for one idea."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document with its passages, and for each passage the text to embed."""
+
+    document: NewDocument
+    passages: tuple[NewPassage, ...]
+    texts: tuple[str, ...]
+
+
+def fingerprint(
+    source: str, data: bytes, *, acl: Principals, title: str, embedder: Embedder
+) -> str:
+    """Return a hash (SHA-256, hexadecimal) of everything that decides what gets stored.
+
+    That is the bytes, the name (it chooses the reader and may become the title), the access list
+    and title that were asked for, the versions of reader and chunker, and the embedder.
+    """
+    asked = (
+        source,
+        title,
+        *sorted(acl),
+        READER_VERSION,
+        CHUNKER_VERSION,
+        embedder.model,
+        str(embedder.dimension),
+        str(_limit(embedder)),
+    )
+    digest = hashlib.sha256()
+    for part in asked:
+        encoded = part.encode("utf-8")
+        # The length in front keeps ("ab", "c") and ("a", "bc") apart.
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def prepare(
+    source: str, data: bytes, *, acl: Principals, title: str, embedder: Embedder
+) -> Prepared:
+    """Read and split a document. The file's own title gives way to ``title``, its ACL to nothing.
+
+    Raises:
+        UnreadableDocument: It cannot become a document.
+        Misconfigured: The embedder reads too few tokens for a passage.
+    """
+    read = read_document(source, data)
+    shown = one_line(title) or read.title
+    document = NewDocument(
+        source=source,
+        title=shown,
+        body=read.body,
+        media_type=read.media_type,
+        fingerprint=fingerprint(source, data, acl=acl, title=title, embedder=embedder),
+        acl=acl if read.acl is None else read.acl,
+        metadata=read.metadata,
+    )
+    count, limit = embedder.count_tokens, _limit(embedder)
+    passages = split(
+        read.body,
+        count_tokens=count,
+        max_tokens=limit,
+        title=shown,
+        pages=read.pages,
+        rows=read.rows,
+    )
+    texts = [
+        embedding_text(passage_context(shown, passage.heading, count, limit), passage.text)
+        for passage in passages
+    ]
+    return Prepared(document, tuple(passages), tuple(texts))
+
+
+def _limit(embedder: Embedder) -> int:
+    if embedder.max_tokens < MIN_MAX_TOKENS:
+        raise Misconfigured(
+            f"The embedder {embedder.model!r} reads {embedder.max_tokens} tokens of a text;"
+            f" passages need at least {MIN_MAX_TOKENS}.",
+            backend="embedder",
+            hint="Use another embedding model.",
+        )
+    return min(embedder.max_tokens, PASSAGE_TOKENS)
