@@ -1,0 +1,140 @@
+"""A real vLLM with a tiny model and an adapter, for tests marked ``vllm``.
+
+Started once a session, and only when ``ROUTER_TEST_VLLM_PYTHON`` names a python that can import
+vllm; ``infra/vllm/setup_cpu.sh`` makes one. Use the fixture by importing it into a ``conftest.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+VARIABLE = "ROUTER_TEST_VLLM_PYTHON"
+MAKE_MODEL = Path(__file__).parents[1] / "vllm" / "make_model.py"
+BASE_MODEL = "tiny-base"
+ADAPTER = "tiny-voice"
+CONTEXT_TOKENS = 1024
+MAKE_LIMIT_S = 180
+START_LIMIT_S = 300
+STOP_LIMIT_S = 30
+POLL_S = 0.25
+LOG_TAIL = 3000
+
+
+class RealVllm(NamedTuple):
+    """Where it is and what it serves."""
+
+    url: str
+    base_model: str
+    adapter: str
+
+
+@pytest.fixture(scope="session")
+def real_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealVllm]:
+    """Serve the tiny model on a free loopback port until the session ends."""
+    python = _python_with_vllm()
+    folder = tmp_path_factory.mktemp("vllm")
+    subprocess.run(
+        [python, str(MAKE_MODEL), str(folder)], check=True, timeout=MAKE_LIMIT_S, cwd=folder
+    )
+    url = f"http://127.0.0.1:{_free_port()}"
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        # A group of its own, so that the engine's processes end with the server's.
+        server = subprocess.Popen(
+            _command(python, folder, url),
+            cwd=folder,
+            env=_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_healthy(server, url, log)
+        yield RealVllm(url, BASE_MODEL, ADAPTER)
+    finally:
+        _stop(server)
+
+
+def _python_with_vllm() -> str:
+    python = os.environ.get(VARIABLE, "")
+    if not python:
+        pytest.skip(f"{VARIABLE} names no python with vllm; infra/vllm/setup_cpu.sh makes one")
+    if shutil.which(python) is None:
+        pytest.skip(f"{VARIABLE}={python} is not a program")
+    found = subprocess.run(
+        [python, "-c", "import importlib.util as u; raise SystemExit(u.find_spec('vllm') is None)"],
+        check=False,
+        timeout=MAKE_LIMIT_S,
+    )
+    if found.returncode:
+        pytest.skip(f"{VARIABLE}={python} cannot import vllm")
+    return python
+
+
+def _command(python: str, folder: Path, url: str) -> list[str]:
+    options = {
+        "model": str(folder / "base"),
+        "served-model-name": BASE_MODEL,
+        "lora-modules": f"{ADAPTER}={folder / 'adapter'}",
+        "max-lora-rank": "8",
+        "max-model-len": str(CONTEXT_TOKENS),
+        "host": "127.0.0.1",
+        "port": url.rpartition(":")[2],
+    }
+    pairs = [word for name, value in options.items() for word in (f"--{name}", value)]
+    server = [python, "-m", "vllm.entrypoints.openai.api_server"]
+    # Compiling pays off after thousands of answers, not after a dozen.
+    return [*server, *pairs, "--enable-lora", "--enforce-eager"]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            pytest.fail(f"vLLM ended with {server.returncode}:\n{_tail(log)}")
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(POLL_S)
+    pytest.fail(f"vLLM was not healthy within {START_LIMIT_S} s:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-LOG_TAIL:]
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(STOP_LIMIT_S)

@@ -1,0 +1,150 @@
+"""The client against a real vLLM: that its wire format is what the client believes it to be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import aiohttp
+import pytest
+
+from backends.base import GenerationRequest, Message, ModelCard, Sampling
+from backends.errors import Refused
+from backends.vllm import VllmGenerator
+from tests.support.real_vllm import CONTEXT_TOKENS, RealVllm
+
+pytestmark = pytest.mark.vllm
+
+GREEDY = Sampling(max_tokens=24, temperature=0.0, seed=1)
+ASKED = GenerationRequest((Message("user", "How many days of leave are there?"),), sampling=GREEDY)
+SCHEMA = {
+    "type": "object",
+    "properties": {"ok": {"type": "boolean"}, "tone": {"enum": ["plain", "warm"]}},
+    "required": ["ok", "tone"],
+    "additionalProperties": False,
+}
+LONG = replace(ASKED, sampling=Sampling(max_tokens=CONTEXT_TOKENS - 100, temperature=1.0, seed=3))
+RUNNING = "vllm:num_requests_running"
+FINISHED = "vllm:request_success_total"
+
+
+@asynccontextmanager
+async def client_of(server: RealVllm) -> AsyncIterator[VllmGenerator]:
+    async with VllmGenerator.open(server.url) as generator:
+        yield generator
+
+
+async def metric(server: RealVllm, name: str) -> float:
+    async with aiohttp.ClientSession() as session, session.get(f"{server.url}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+async def until_running(server: RealVllm, wanted: int) -> None:
+    """Return once the engine works on so many requests."""
+    async with asyncio.timeout(30):
+        while await metric(server, RUNNING) != wanted:  # noqa: ASYNC110  # tells only when asked
+            await asyncio.sleep(0.05)
+
+
+async def test_models_and_adapters_are_listed(real_vllm: RealVllm) -> None:
+    async with client_of(real_vllm) as generator:
+        assert list(await generator.models()) == [
+            ModelCard(real_vllm.base_model),
+            ModelCard(real_vllm.adapter, base=real_vllm.base_model),
+        ]
+
+
+async def test_a_stream_and_a_whole_answer_say_the_same(real_vllm: RealVllm) -> None:
+    async with client_of(real_vllm) as generator:
+        chunks = [chunk async for chunk in generator.stream(ASKED)]
+        whole = await generator.complete(ASKED)
+        assert "".join(chunk.text for chunk in chunks) == whole.text != ""
+        assert (chunks[-1].usage, chunks[-1].model, chunks[-1].finish_reason) == (
+            whole.usage,
+            whole.model,
+            whole.finish_reason,
+        )
+
+
+async def test_tokens_are_counted(real_vllm: RealVllm) -> None:
+    async with client_of(real_vllm) as generator:
+        usage = (await generator.complete(ASKED)).usage
+        assert usage.input_tokens > 0
+        assert 0 < usage.output_tokens <= 24
+
+
+async def test_an_adapter_answers_otherwise_than_its_base(real_vllm: RealVllm) -> None:
+    async with client_of(real_vllm) as generator:
+        base = await generator.complete(ASKED)
+        adapted = await generator.complete(replace(ASKED, adapter=real_vllm.adapter))
+        assert adapted.text != base.text
+        assert (base.model, adapted.model) == (real_vllm.base_model, real_vllm.adapter)
+
+
+@pytest.mark.parametrize("choices", [("factual", "behavioural"), ("yes", "no", "unsure")])
+async def test_an_answer_is_one_of_the_choices(
+    real_vllm: RealVllm, choices: tuple[str, ...]
+) -> None:
+    async with client_of(real_vllm) as generator:
+        assert (await generator.complete(replace(ASKED, choices=choices))).text in choices
+
+
+async def test_an_answer_follows_the_schema(real_vllm: RealVllm) -> None:
+    # White space is free in JSON, and a model without sense may use much of it.
+    request = replace(ASKED, schema=SCHEMA, sampling=replace(GREEDY, max_tokens=400))
+    async with client_of(real_vllm) as generator:
+        answer = json.loads((await generator.complete(request)).text)
+        assert answer["ok"] in (True, False)
+        assert answer["tone"] in ("plain", "warm")
+
+
+async def test_an_adapter_follows_the_schema_in_a_stream(real_vllm: RealVllm) -> None:
+    sampling = replace(GREEDY, max_tokens=400)
+    request = replace(ASKED, adapter=real_vllm.adapter, schema=SCHEMA, sampling=sampling)
+    async with client_of(real_vllm) as generator:
+        text = "".join([chunk.text async for chunk in generator.stream(request)])
+        assert set(json.loads(text)) == {"ok", "tone"}
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_an_unknown_adapter_is_refused(real_vllm: RealVllm, streamed: bool) -> None:
+    request = replace(ASKED, adapter="pirate")
+    async with client_of(real_vllm) as generator:
+        asked = anext(generator.stream(request)) if streamed else generator.complete(request)
+        with pytest.raises(Refused, match="pirate") as caught:
+            await asked
+        assert caught.value.hint == f"It serves {real_vllm.base_model}, {real_vllm.adapter}."
+
+
+async def test_a_prompt_that_is_too_long_is_refused(real_vllm: RealVllm) -> None:
+    words = "leave " * CONTEXT_TOKENS
+    async with client_of(real_vllm) as generator:
+        with pytest.raises(Refused, match=str(CONTEXT_TOKENS)):
+            await generator.complete(GenerationRequest((Message("user", words),)))
+
+
+async def test_leaving_a_stream_ends_the_generation(real_vllm: RealVllm) -> None:
+    async with client_of(real_vllm) as generator:
+        finished = await metric(real_vllm, FINISHED)
+        streams = [generator.stream(LONG) for _ in range(4)]
+        for stream in streams:
+            await anext(stream)
+        for stream in streams:
+            await stream.aclose()
+        await until_running(real_vllm, 0)
+        assert await metric(real_vllm, FINISHED) == finished
+
+
+async def test_cancelling_a_whole_answer_ends_the_generation(real_vllm: RealVllm) -> None:
+    async with client_of(real_vllm) as generator:
+        await generator.models()
+        finished = await metric(real_vllm, FINISHED)
+        task = asyncio.create_task(generator.complete(LONG))
+        await until_running(real_vllm, 1)
+        task.cancel()
+        await until_running(real_vllm, 0)
+        assert await metric(real_vllm, FINISHED) == finished
