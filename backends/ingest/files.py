@@ -9,8 +9,8 @@ from pathlib import Path
 
 from backends.errors import UnreadableDocument
 
-MAX_SOURCE = 1_000
-"""Characters; a longer name is not one that anybody wrote."""
+MAX_SOURCE_BYTES = 2_000
+"""In UTF-8; what an index entry of the store can still hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,11 @@ def unfit_name(source: str) -> str:
     """Return why a name cannot identify a document; empty when it can."""
     if not source.strip():
         return "has an empty name"
-    if len(source) > MAX_SOURCE:
-        return f"has a name of {len(source)} characters (at most {MAX_SOURCE})"
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in source):
         return "has a name with control characters, or one that is not valid UTF-8"
+    size = len(source.encode("utf-8"))
+    if size > MAX_SOURCE_BYTES:
+        return f"has a name of {size} bytes (at most {MAX_SOURCE_BYTES})"
     return ""
 
 

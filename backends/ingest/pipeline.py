@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from backends.base import DocumentInfo, DocumentStore, Embedder
-from backends.errors import BackendError, UnreadableDocument
+from backends.errors import BackendError, Refused, UnreadableDocument
 from backends.ingest.files import FoundFile, find_files, unfit_name
 from backends.ingest.prepare import Prepared, fingerprint, prepare
 from backends.ingest.read import DEFAULT_MAX_BYTES, read_bytes, too_large
@@ -125,7 +125,7 @@ async def ingest_bytes(
         What the store now lists for it, or None when it was there already, unchanged.
 
     Raises:
-        UnreadableDocument: It cannot become a document; nothing was stored.
+        UnreadableDocument: It cannot become a document, or the store refuses it.
         BackendError: As the store and the embedder raise; nothing was stored.
     """
     if reason := unfit_name(source):
@@ -214,10 +214,10 @@ class _Run:
     async def _changed(self, file: FoundFile) -> None:
         try:
             ready = await _in_time(file.source, lambda: self._prepare(file))
+            await _publish(ready, self._store, self._embedder)
         except UnreadableDocument as error:
             self._unreadable(error)
             return
-        await _publish(ready, self._store, self._embedder)
         self._counts = replace(
             self._counts,
             published=self._counts.published + 1,
@@ -257,7 +257,15 @@ async def _in_time(source: str, work: Callable[[], Prepared]) -> Prepared:
 
 async def _publish(ready: Prepared, store: DocumentStore, embedder: Embedder) -> DocumentInfo:
     vectors = await _embed(ready.texts, embedder)
-    return await store.publish(ready.document, ready.passages, vectors)
+    try:
+        return await store.publish(ready.document, ready.passages, vectors)
+    except Refused as error:
+        # This document fails again however often it is tried; the others need not.
+        raise UnreadableDocument(
+            ready.document.source,
+            f"is refused by the store: {error.problem.rstrip('.')}",
+            hint=error.hint,
+        ) from error
 
 
 async def _embed(texts: Sequence[str], embedder: Embedder) -> Vectors:
