@@ -8,6 +8,22 @@ import os
 
 import pytest
 
+from tests.support.database import (
+    database_server,
+    database_template,
+    database_url,
+    empty_database_url,
+)
+from tests.support.stores import open_store
+
+__all__ = [
+    "database_server",
+    "database_template",
+    "database_url",
+    "empty_database_url",
+    "open_store",
+]
+
 TEST_TIMEOUT_S = 120.0
 
 

@@ -1,0 +1,5 @@
+"""Documents and their search in PostgreSQL with pgvector."""
+
+from backends.pgvector.store import PgvectorStore
+
+__all__ = ["PgvectorStore"]
