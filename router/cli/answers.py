@@ -1,0 +1,93 @@
+"""How a decision, its citations and what is missing look in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.cli.screen import ROUTE_COLOURS, bar, duration, one_line, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+    from agents.base import Citation
+    from router.answer import Answer
+    from router.policy import Decision
+
+_QUOTE = 200
+"""Characters of a quote; the document has the rest."""
+
+
+def decision_line(decision: Decision) -> Text:
+    """Return route, probabilities as bars, and margin."""
+    from rich.text import Text
+
+    route = decision.route.value
+    return Text.assemble(
+        (f"{route:<11}", f"bold {ROUTE_COLOURS[route]}"),
+        "  facts ",
+        bar(decision.needs_facts, 10, "cyan"),
+        f" {decision.needs_facts:.2f}",
+        "   manner ",
+        bar(decision.needs_manner, 10, "yellow"),
+        f" {decision.needs_manner:.2f}",
+        (f"   margin {decision.margin:.2f}", "bright_black"),
+    )
+
+
+def citation_text(citation: Citation) -> Text:
+    """Return number, title and heading, and below them the quote."""
+    from rich.text import Text
+
+    place = citation.title + (f" › {citation.heading}" if citation.heading else "")
+    page = f", page {citation.page}" if citation.page is not None else ""
+    return Text.assemble(
+        (f"[{citation.number}] ", "bold green"),
+        (one_line(place + page, 80), "green"),
+        f"\n“{one_line(citation.quote, _QUOTE)}”",
+    )
+
+
+def distinct(citations: Sequence[Citation]) -> list[Citation]:
+    """Return each cited span once, by number; one may be marked several times in a text."""
+    seen = {(c.number, c.passage_id, c.start, c.end): c for c in citations}
+    return [seen[key] for key in sorted(seen)]
+
+
+def show_answer_footer(console: Console, answer: Answer) -> None:
+    """Print everything that follows an answer's text: citations, decision, what is missing."""
+    rows: list[tuple[str, RenderableType]] = []
+    if answer.citations:
+        from rich.padding import Padding
+
+        console.print()
+        for citation in distinct(answer.citations):
+            console.print(Padding(citation_text(citation), (0, 0, 0, 2)))
+    console.print()
+    rows.append(("route", decision_line(answer.decision)))
+    rows.append(("why", plain(answer.decision.reason)))
+    if answer.degraded:
+        rows.append(("missing", _styled(plain(answer.degraded), "yellow")))
+    total = duration(answer.timings_ms.get("total", 0.0))
+    rows.append(("time", _styled(f"{total}, trace {answer.trace_id}", "bright_black")))
+    show_rows(console, rows)
+
+
+def show_rows(console: Console, rows: Sequence[tuple[str, RenderableType]]) -> None:
+    """Print labelled rows, aligned, each value wrapped within its column."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bright_black", width=8, justify="right")
+    grid.add_column(overflow="fold")
+    for label, value in rows:
+        grid.add_row(label, value)
+    console.print(grid)
+
+
+def _styled(text: str, style: str) -> Text:
+    from rich.text import Text
+
+    return Text(text, style=style)

@@ -1,0 +1,159 @@
+"""``router ask``: one question, answered as it is written, with citations and the reason why."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from router.cli.opening import opened_router, run, waiting
+from router.cli.options import Adapter, As, Demo, Json, RouteName, invocation
+from router.cli.screen import err, out, put_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from backends.base import Message
+    from router.answer import Answer
+    from router.api import Router
+    from router.config import Settings
+
+NO_DOCUMENTS = (
+    "No documents are ingested yet, so questions of fact cannot be answered. "
+    "Ingest some with: router ingest PATH, or try the sample company with --demo."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a question is to be asked."""
+
+    principal: str
+    route: str | None = None
+    adapter: str | None = None
+
+
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="The question; - reads it from stdin.")],
+    principal: As = "everyone",
+    route: RouteName = None,
+    adapter: Adapter = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Draw where the time went, step by step.")
+    ] = False,
+    demo: Demo = False,
+    as_json: Json = False,
+) -> None:
+    """Ask one question."""
+    settings = invocation(context).settings(demo=demo)
+    asked = sys.stdin.read() if question == "-" else question
+    asking = Asking(principal, route, adapter)
+    run(_ask(settings, asked, asking, trace=trace, demo=demo, as_json=as_json))
+
+
+async def _ask(
+    settings: Settings, question: str, asking: Asking, *, trace: bool, demo: bool, as_json: bool
+) -> None:
+    spans = _collector() if trace else None
+    processors = [_processor(spans)] if spans else []
+    with waiting("opening") as ready:
+        async with opened_router(settings, processors=processors) as router:
+            await prepare(router, demo=demo)
+            answer = await answered(router, question, asking, before=ready, quiet=as_json)
+            empty = not await router.documents.documents()
+    if empty:
+        err().print(NO_DOCUMENTS, style="yellow")
+    if as_json:
+        from router.serialise import answer_json
+
+        put_json(answer_json(answer) | ({"trace": _trace_json(spans)} if spans else {}))
+        return
+    from router.cli.answers import show_answer_footer
+
+    show_answer_footer(out(), answer)
+    if spans:
+        from router.cli.waterfall import waterfall
+
+        out().print()
+        out().print(waterfall(spans.get_finished_spans()))
+
+
+async def prepare(router: Router, *, demo: bool) -> None:
+    """Put the sample company's handbook into the store, unless it is there or not wanted."""
+    if not demo:
+        return
+    from router.cli.progress import ingestion_bar
+    from router.demo.company import HANDBOOK, ingest_handbook
+
+    with ingestion_bar([HANDBOOK]) as after:
+        await ingest_handbook(router.documents, router.embedder, after)
+
+
+async def answered(
+    router: Router,
+    question: str | Sequence[Message],
+    asking: Asking,
+    *,
+    before: Callable[[], None],
+    quiet: bool,
+) -> Answer:
+    """Ask, and write the tokens on standard output as they come unless ``quiet``.
+
+    Args:
+        before: Called once, before the first token is written.
+
+    Raises:
+        RouterError: As `Router.ask`.
+    """
+    from agents.base import Token
+    from router.answer import Finished
+    from router.cli.screen import plain
+
+    answer: Answer | None = None
+    begun = False
+    events = router.stream(
+        question, principal=asking.principal, route=asking.route, adapter=asking.adapter
+    )
+    try:
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Token(text=text) if not quiet:
+                        if not begun:
+                            before()
+                        begun = True
+                        typer.echo(plain(text), nl=False)
+                    case Finished():
+                        answer = event.answer
+                    case _:
+                        pass
+    finally:
+        if begun:
+            typer.echo()
+    before()
+    assert answer is not None, "a stream ends with Finished or raises"
+    return answer
+
+
+def _collector() -> InMemorySpanExporter:
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    return InMemorySpanExporter()
+
+
+def _processor(spans: InMemorySpanExporter) -> Any:
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+    return SimpleSpanProcessor(spans)
+
+
+def _trace_json(spans: InMemorySpanExporter) -> list[dict[str, Any]]:
+    from router.cli.waterfall import spans_json
+
+    return spans_json(spans.get_finished_spans())

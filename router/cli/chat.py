@@ -1,0 +1,140 @@
+"""``router chat``: a conversation in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from router.cli.ask import NO_DOCUMENTS, Asking, answered, prepare
+from router.cli.opening import opened_router, waiting
+from router.cli.options import As, Demo, Json, invocation
+from router.cli.screen import err, out, put_json
+
+if TYPE_CHECKING:
+    from backends.base import Message
+    from router.api import Router
+    from router.config import Settings
+
+_PROMPT = "› "
+
+
+def chat(
+    context: typer.Context, principal: As = "everyone", demo: Demo = False, as_json: Json = False
+) -> None:
+    """Talk to the router. /reset forgets the conversation, /quit leaves.
+
+    With --json each line of stdin is one turn, and one object with all turns comes at the end.
+    """
+    settings = invocation(context).settings(demo=demo)
+    # Between two turns the main thread waits for a line, and nothing else has to run: a runner
+    # keeps the loop, and Ctrl-C ends the waiting as well as an answer.
+    turns: list[dict[str, Any]] = []
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        try:
+            router = runner.run(_open(stack, settings, demo=demo, as_json=as_json))
+            Talk(router, runner, Asking(principal), turns, as_json=as_json).hold()
+        except KeyboardInterrupt:
+            err().print()
+        finally:
+            runner.run(stack.aclose())
+    if as_json:
+        put_json({"turns": turns})
+        if any("error" in turn for turn in turns):
+            raise typer.Exit(1)
+
+
+class Talk:
+    """One conversation: what was said, and the loop that goes on with it."""
+
+    def __init__(
+        self,
+        router: Router,
+        runner: asyncio.Runner,
+        asking: Asking,
+        turns: list[dict[str, Any]],
+        *,
+        as_json: bool,
+    ) -> None:
+        self._router = router
+        self._runner = runner
+        self._asking = asking
+        self._as_json = as_json
+        self._said: list[Message] = []
+        self._turns = turns
+
+    def hold(self) -> None:
+        """Take turns until the user leaves."""
+        for line in _lines(prompting=not self._as_json):
+            match line.strip():
+                case "":
+                    continue
+                case "/quit" | "/exit":
+                    return
+                case "/reset":
+                    self._said.clear()
+                    err().print("The conversation starts anew.", style="bright_black")
+                case text:
+                    self._turn(text)
+
+    def _turn(self, text: str) -> None:
+        from backends.base import Message
+        from router.errors import RouterError
+
+        self._said.append(Message("user", text))
+        try:
+            self._runner.run(self._answer(text))
+        except RouterError as error:
+            # The question stays unanswered, so it is no part of the conversation.
+            self._said.pop()
+            self._turns.append(
+                {"question": text, "error": {"code": error.code, "message": str(error)}}
+            )
+            err().print(f"Error: {error}", style="red")
+
+    async def _answer(self, text: str) -> None:
+        from backends.base import Message
+        from router.cli.answers import show_answer_footer
+        from router.serialise import answer_json
+
+        with waiting("thinking") as ready:
+            answer = await answered(
+                self._router, self._said, self._asking, before=ready, quiet=self._as_json
+            )
+        self._said.append(Message("assistant", answer.text))
+        self._turns.append({"question": text} | answer_json(answer))
+        if not self._as_json:
+            show_answer_footer(out(), answer)
+
+
+async def _open(stack: AsyncExitStack, settings: Settings, *, demo: bool, as_json: bool) -> Router:
+    with waiting("opening"):
+        router = await stack.enter_async_context(opened_router(settings))
+        await prepare(router, demo=demo)
+        empty = not await router.documents.documents()
+    if empty:
+        err().print(NO_DOCUMENTS, style="yellow")
+    if not as_json:
+        err().print(
+            "Ask away. /reset forgets the conversation, /quit leaves.", style="bright_black"
+        )
+    return router
+
+
+def _lines(*, prompting: bool) -> Iterator[str]:
+    """Yield what the user types, until the end of input."""
+    if not prompting or not sys.stdin.isatty():
+        yield from sys.stdin
+        return
+    import readline  # noqa: F401 - importing it gives the prompt a history and editing
+
+    while True:
+        try:
+            yield input(f"\n{_PROMPT}")
+        except EOFError:
+            return

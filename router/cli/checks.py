@@ -1,0 +1,220 @@
+"""What ``router doctor`` looks at. Each check stands alone, with a time limit of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import tempfile
+from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+from backends.errors import BackendError, Misconfigured
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from router.config import Settings
+
+Status: TypeAlias = Literal["ok", "warn", "fail"]
+
+MINIMUM_FREE: Final = 200_000_000
+"""Bytes: the built model, an empty database, and room to write."""
+
+ENOUGH_FREE: Final = 2_000_000_000
+"""Bytes: room for some hundred thousand passages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: ``hint`` says what to do, empty when there is nothing to do."""
+
+    status: Status
+    detail: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A finding with the name of its check and the seconds that it took."""
+
+    name: str
+    finding: Finding
+    seconds: float = 0.0
+
+
+async def examine(settings: Settings) -> list[Check]:
+    """Check everything that the settings name, at the same time; never raises for what it finds."""
+    from router.cli.database_checks import check_database
+
+    # Leaving the stack stops the embedded database again.
+    async with AsyncExitStack() as stack:
+        groups = await asyncio.gather(
+            _alone(guarded("home", asyncio.to_thread(_home, settings.home), 10)),
+            check_database(settings, stack),
+            _check_embedder(settings),
+            _check_model_servers(settings),
+            _alone(guarded("port", asyncio.to_thread(_port, settings), 5)),
+        )
+    return [check for group in groups for check in group]
+
+
+async def guarded(name: str, check: Awaitable[Finding], within_s: float) -> Check:
+    """Wait for one check, turning whatever goes wrong in it into its finding."""
+    began = perf_counter()
+    try:
+        async with asyncio.timeout(within_s):
+            finding = await check
+    except TimeoutError:
+        finding = Finding(
+            "fail", f"no answer within {within_s:g} s", "Run it again on an idle machine."
+        )
+    except BackendError as error:
+        finding = Finding("fail", error.problem, error.hint)
+    except Exception as error:  # noqa: BLE001 - one failing check must not hide the others
+        finding = Finding("fail", f"{type(error).__name__}: {error}", "Please report this.")
+    return Check(name, finding, perf_counter() - began)
+
+
+def skipped(name: str, because: str) -> Check:
+    """Return a check that could not be made."""
+    return Check(name, Finding("warn", f"not checked: {because}"))
+
+
+def masked(url: str) -> str:
+    """Return the URL without user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+async def _alone(check: Awaitable[Check]) -> list[Check]:
+    return [await check]
+
+
+def _home(home: Path) -> Finding:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home) as file:
+            file.write(b"x")
+        free = shutil.disk_usage(home).free
+    except OSError as error:
+        return Finding(
+            "fail",
+            f"{home} cannot be written: {error.strerror}",
+            "Make it writable, or name another folder with ROUTER_HOME.",
+        )
+    detail = f"{home} is writable, {free / 1e9:.1f} GB free"
+    if free < MINIMUM_FREE:
+        return Finding("fail", detail, "Free some space, or name another folder with ROUTER_HOME.")
+    if free < ENOUGH_FREE:
+        return Finding("warn", detail, "Free some space before ingesting much.")
+    return Finding("ok", detail)
+
+
+def _port(settings: Settings) -> Finding:
+    host, port = settings.server.host, settings.server.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as door:
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            door.bind(address)
+    except OSError as error:
+        return Finding(
+            "warn",
+            f"{host}:{port} cannot be listened on: {error.strerror or error}",
+            "Stop what runs there, or choose another with --port or ROUTER_SERVER__PORT.",
+        )
+    return Finding("ok", f"{host}:{port} is free")
+
+
+async def _check_embedder(settings: Settings) -> list[Check]:
+    """The embedder, and then the policy and the classifier, which must fit it."""
+    models: list[str] = []
+    checks = [await guarded("embedder", _embedder(settings, models), 60)]
+    if models:
+        checks.append(await guarded("policy", asyncio.to_thread(_policy, settings, models[0]), 20))
+    else:
+        checks.append(skipped("policy", "it must fit the embedder, which does not work"))
+    return checks
+
+
+async def _embedder(settings: Settings, models: list[str]) -> Finding:
+    from router.app import open_embedder
+
+    where = "in this process"
+    if settings.embeddings_url:
+        where = f"at {masked(settings.embeddings_url)}"
+    elif not settings.embeddings_model:
+        await asyncio.to_thread(_check_weights)
+        where += ", checksums match"
+    async with open_embedder(settings) as embedder:
+        began = perf_counter()
+        vectors = await embedder.embed(["Is anybody there?"])
+        taken = (perf_counter() - began) * 1000
+    length = float((vectors[0] ** 2).sum()) ** 0.5
+    if not 0.99 < length < 1.01:
+        raise Misconfigured(
+            f"{embedder.model} returns vectors of length {length:.3f} instead of 1.",
+            backend="embedder",
+            hint="Use a model that normalises its embeddings.",
+        )
+    models.append(embedder.model)
+    detail = f"{embedder.model} {where}, {vectors.shape[1]} dimensions, {taken:.0f} ms"
+    return Finding("ok", detail)
+
+
+def _check_weights() -> None:
+    from backends.minilm.weights import find_bundle
+
+    find_bundle().weights()
+
+
+def _policy(settings: Settings, model: str) -> Finding:
+    from router.classify import load_classifier, load_policy
+
+    policy = load_policy(settings.policy)
+    load_classifier(model)
+    return Finding("ok", f"{policy.name}, and a classifier for {model}")
+
+
+async def _check_model_servers(settings: Settings) -> list[Check]:
+    if not settings.vllm_url:
+        detail = (
+            "none configured: questions of fact are answered by quoting; "
+            "behavioural and hybrid answers need one"
+        )
+        hint = "When you want those, set ROUTER_VLLM_URL."
+        return [Check("model server", Finding("ok", detail, hint))]
+    return list(await asyncio.gather(*(_model_server(settings, url) for url in settings.vllm_url)))
+
+
+async def _model_server(settings: Settings, url: str) -> Check:
+    name = "model server"
+    return await guarded(name, _served(settings, url), settings.timeouts.connect + 10)
+
+
+async def _served(settings: Settings, url: str) -> Finding:
+    from backends.vllm import VllmGenerator
+
+    key = settings.vllm_api_key.get_secret_value() if settings.vllm_api_key else None
+    async with VllmGenerator.open(url, model=settings.vllm_model, api_key=key) as server:
+        cards = await server.models()
+    names = [card.name for card in cards]
+    if settings.vllm_model and settings.vllm_model not in names:
+        raise Misconfigured(
+            f"{masked(url)} does not serve {settings.vllm_model!r}, but {_listed(names)}.",
+            backend="model server",
+            hint="Set ROUTER_VLLM_MODEL to one of those, or load the adapter.",
+        )
+    return Finding("ok", f"{masked(url)} serves {_listed(names)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (", ".join(names[:3]) or "nothing") + more

@@ -1,0 +1,79 @@
+"""Ingestion as the terminal shows it: a bar on standard error, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from router.cli.screen import count, err, one_line, plain
+
+if TYPE_CHECKING:
+    from backends.ingest import IngestReport, Progress
+
+
+@contextmanager
+def ingestion_bar(paths: Sequence[Path]) -> Iterator[Callable[[Progress], None]]:
+    """Draw a bar while files go in, on a terminal only.
+
+    Yields:
+        What to call after each file.
+    """
+    console = err()
+    if not console.is_terminal:
+        yield lambda progress: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("  reading"),
+        BarColumn(40),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[source]}", style="bright_black", markup=False),
+    )
+    with Bar(*columns, console=console, transient=True) as shown:
+        task = shown.add_task("", total=_files(paths), source="")
+
+        def after(progress: Progress) -> None:
+            shown.update(task, advance=1, source=one_line(progress.source, 36))
+
+        yield after
+
+
+def report_json(report: IngestReport) -> dict[str, Any]:
+    """Return what an ingestion did."""
+    return {
+        "published": report.published,
+        "unchanged": report.unchanged,
+        "passages": report.passages,
+        "seconds": round(report.seconds, 2),
+        "problems": [
+            {"source": problem.source, "reason": problem.reason, "hint": problem.hint}
+            for problem in report.problems
+        ],
+    }
+
+
+def report_line(report: IngestReport) -> str:
+    """Return what an ingestion did, as one line."""
+    return (
+        f"{count(report.published, 'document')} published, {report.unchanged} unchanged, "
+        f"{count(report.passages, 'passage')} stored in {report.seconds:.1f} s"
+    )
+
+
+def show_problems(report: IngestReport) -> None:
+    """Name each unreadable file with its reason, on standard error."""
+    console = err()
+    for problem in report.problems:
+        told = plain(f"{problem.source}: {problem.reason}. {problem.hint}").rstrip()
+        console.print(told, style="red", soft_wrap=True)
+
+
+def _files(paths: Sequence[Path]) -> int:
+    from backends.ingest.files import find_files
+
+    return sum(1 for _ in find_files(paths))
