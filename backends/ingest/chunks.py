@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from backends.base import NewPassage
 from backends.ingest.blocks import Block, find_blocks, heading_text
@@ -52,7 +53,7 @@ def split(
         count_tokens: The embedder's own count, special tokens included.
         max_tokens: What the embedder reads of one text; at least ``MIN_MAX_TOKENS``.
         title: The document's title, which is embedded with each passage.
-        pages: (offset where the page begins, page number), ascending.
+        pages: (offset where the page begins, page number), ascending; passages keep to a page.
         rows: The body is a record a line.
 
     Raises:
@@ -61,21 +62,22 @@ def split(
     if max_tokens < MIN_MAX_TOKENS:
         raise ValueError(f"max_tokens is {max_tokens}; at least {MIN_MAX_TOKENS} are needed")
     page_starts = [start for start, _ in pages]
+
+    def page_index(piece: _Piece) -> int:
+        return bisect_right(page_starts, piece.start)
+
     passages: list[NewPassage] = []
     for section in _sections(body, find_blocks(body, rows=rows)):
         context = passage_context(title, section.heading, count_tokens, max_tokens)
         budget = Budget(count_tokens, context, max_tokens, int(max_tokens * TARGET_SHARE))
-        for start, end in _pack(body, _pieces(body, section.blocks, budget), budget):
-            page = bisect_right(page_starts, start)
-            passages.append(
-                NewPassage(
-                    start=start,
-                    end=end,
-                    text=body[start:end],
-                    heading=section.heading,
-                    page=pages[page - 1][1] if page else None,
-                )
-            )
+        pieces = _pieces(body, section.blocks, budget)
+        # A citation names one page, so only a sentence may run over the end of it.
+        for index, on_page in groupby(pieces, key=page_index):
+            page = pages[index - 1][1] if index else None
+            passages += [
+                NewPassage(start, end, body[start:end], section.heading, page)
+                for start, end in _pack(body, list(on_page), budget)
+            ]
     return passages
 
 

@@ -200,6 +200,16 @@ def test_a_passage_knows_the_page_it_begins_on() -> None:
     assert [p.page for p in found] == [1, 3]
 
 
+def test_only_a_sentence_runs_over_the_end_of_a_page() -> None:
+    body = "It begins. It goes\non here. It ends."
+    pages = [(0, 1), (body.index("on here"), 2)]
+    found = split(body, count_tokens=count_tokens, max_tokens=64, pages=pages)
+    assert [(p.text, p.page) for p in found] == [
+        ("It begins. It goes\non here.", 1),
+        ("It ends.", 2),
+    ]
+
+
 def test_a_document_without_pages_has_none() -> None:
     assert passages("Text.")[0].page is None
 

@@ -51,7 +51,8 @@ def test_other_scalars_of_the_front_matter_become_metadata_as_written() -> None:
 )
 def test_the_access_list_is_read_from_a_list_or_a_string(acl: str) -> None:
     data = f"---\n{acl}\n---\nText.\n".encode()
-    assert read_document("a.md", data).acl == {Principal("group:hr"), Principal("user:ana")}
+    expected = frozenset({Principal("group:hr"), Principal("user:ana")})
+    assert read_document("a.md", data).acl == expected
 
 
 def test_an_empty_access_list_means_nobody_rather_than_unsaid() -> None:
