@@ -6,6 +6,7 @@ file instead of guessing: a guess could publish it more widely than its author w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -40,20 +41,32 @@ def split_front_matter(source: str, text: str) -> tuple[FrontMatter, str]:
         UnreadableDocument: The front matter is not closed, is not a YAML mapping, repeats a key,
             or names principals that are none.
     """
-    if not _opens(text):
+    opening = _OPENING.match(text)
+    if opening is None:
         return FrontMatter(), text
-    end, body_start = _closing_line(source, text)
-    block = text[text.index("\n") + 1 : end]
+    end, body_start = _closing_line(source, text, opening.end())
+    # Everything above keeps its lines, so that the line numbers of errors are the file's.
+    block = "\n" * text.count("\n", 0, opening.end()) + text[opening.end() : end]
     return _read(source, _entries(source, block)), text[body_start:].lstrip("\n")
 
 
-def _opens(text: str) -> bool:
-    return text.partition("\n")[0].rstrip() == "---" and "\n" in text
+def claims_access(text: str) -> bool:
+    """Whether a text that need not have front matter begins with one that has an ``acl``."""
+    opening = _OPENING.match(text)
+    if opening is None:
+        return False
+    block = _CLOSING.split(text[opening.end() : opening.end() + MAX_CHARACTERS], maxsplit=1)[0]
+    return _ACCESS.search(block) is not None
 
 
-def _closing_line(source: str, text: str) -> tuple[int, int]:
+# Blank lines above are forgiven: to overlook the front matter would overlook its access list.
+_OPENING = re.compile(r"\s*^[ \t]*---[ \t]*\n", re.MULTILINE)
+_CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
+_ACCESS = re.compile(r"^[ \t]*[\"']?acl[\"']?[ \t]*:", re.MULTILINE | re.IGNORECASE)
+
+
+def _closing_line(source: str, text: str, position: int) -> tuple[int, int]:
     """Return where the closing line starts and where the line after it starts."""
-    position = text.index("\n") + 1
     while position < min(len(text), MAX_CHARACTERS):
         newline = text.find("\n", position)
         end = len(text) if newline < 0 else newline
@@ -62,8 +75,8 @@ def _closing_line(source: str, text: str) -> tuple[int, int]:
         position = end + 1
     raise UnreadableDocument(
         source,
-        "the front matter that line 1 opens is never closed",
-        hint="Close it with a line of three dashes, or remove the three dashes on line 1.",
+        "the front matter that its first line opens is never closed",
+        hint="Close it with a line of three dashes, or remove the three dashes on that line.",
     )
 
 
@@ -77,17 +90,19 @@ def _entries(source: str, block: str) -> dict[str, tuple[int, yaml.Node]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # What is missing at the very end is missing on the last line, not on the one after it.
-        line = min(mark.line if mark else 0, max(0, block.count("\n") - 1)) + 2
+        line = min(mark.line if mark else 0, max(0, block.count("\n") - 1)) + 1
         raise _malformed(source, line, error.problem or "not YAML") from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise _malformed(source, 2, "not YAML") from error
+        raise _malformed(source, 1, "not YAML") from error
     if root is None:
         return {}
     if not isinstance(root, yaml.MappingNode):
-        raise _malformed(source, 2, "expected lines such as 'title: Returns'")
+        raise _malformed(
+            source, root.start_mark.line + 1, "expected lines such as 'title: Returns'"
+        )
     entries: dict[str, tuple[int, yaml.Node]] = {}
     for key, value in root.value:
-        line = key.start_mark.line + 2
+        line = key.start_mark.line + 1
         name = one_line(key.value).lower() if isinstance(key, yaml.ScalarNode) else ""
         if not name or name == "<<":
             raise _malformed(source, line, "keys must be plain words")

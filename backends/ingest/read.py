@@ -10,7 +10,7 @@ from backends.ingest.document import ReadDocument
 
 DEFAULT_MAX_BYTES = 50 * 1024 * 1024
 
-MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd"})
+MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd"})
 HTML = frozenset({".html", ".htm", ".xhtml"})
 
 

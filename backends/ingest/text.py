@@ -8,7 +8,7 @@ import re
 from backends.errors import UnreadableDocument
 from backends.ingest.blocks import plain_heading
 from backends.ingest.document import ReadDocument, one_line, title_from_name, unix_newlines
-from backends.ingest.front_matter import split_front_matter
+from backends.ingest.front_matter import FrontMatter, claims_access, split_front_matter
 
 TEXT_TYPES = {".txt": "text/plain", ".rst": "text/x-rst", ".csv": "text/csv"}
 
@@ -37,15 +37,21 @@ def read_markdown(source: str, data: bytes) -> ReadDocument:
 def read_text(source: str, data: bytes, suffix: str) -> ReadDocument:
     """Read plain text; ``suffix`` tells CSV (a record a line) and reStructuredText apart.
 
+    Front matter is Markdown's, but where one with an access list stands all the same, it counts.
+
     Raises:
-        UnreadableDocument: It is not text.
+        UnreadableDocument: It is not text, or its front matter cannot be trusted.
     """
     text, encoding = decode(source, data)
+    front = FrontMatter()
+    if claims_access(text):
+        front, text = split_front_matter(source, text)
     return ReadDocument(
         body=text,
-        title=title_from_name(source),
+        title=front.title or title_from_name(source),
         media_type=TEXT_TYPES.get(suffix, "text/plain"),
-        metadata=_noted(encoding),
+        acl=front.acl,
+        metadata={**front.metadata, **_noted(encoding)},
         rows=suffix == ".csv",
     )
 

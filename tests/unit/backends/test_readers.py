@@ -55,6 +55,19 @@ def test_the_access_list_is_read_from_a_list_or_a_string(acl: str) -> None:
     assert read_document("a.md", data).acl == expected
 
 
+@pytest.mark.parametrize("source", ["a.md", "a.txt", "README", "a.rst"])
+@pytest.mark.parametrize("above", ["", "\n \n", "\ufeff"])
+def test_an_access_list_is_not_overlooked_for_a_suffix_or_blank_lines(
+    source: str, above: str
+) -> None:
+    data = f"{above}---\nacl: group:hr\n---\nText.\n".encode()
+    assert read_document(source, data).acl == frozenset({Principal("group:hr")})
+
+
+def test_dashes_above_plain_text_are_plain_text() -> None:
+    assert read_document("a.txt", b"---\nnot yaml: [\n---\nText.\n").body.startswith("---\nnot")
+
+
 def test_an_empty_access_list_means_nobody_rather_than_unsaid() -> None:
     assert read_document("a.md", b"---\nacl: []\n---\nText.\n").acl == frozenset()
 
