@@ -157,11 +157,11 @@ class Cluster:
             ready = self._try("pg_isready", _probe(sockets)).returncode
             if ready == 0:
                 return sockets
-            # 1 means it is there but still starting; anything else that nobody answers.
-            if ready != 1:
+            # 1 means that it is there but starting or stopping.
+            if ready != 1 and not self._anybody_works_here():
                 return None
             if time.monotonic() > deadline:
-                raise self._failure("The database is still starting up.")
+                raise self._failure("It neither serves nor ends.")
             time.sleep(0.05)
         return None
 
@@ -172,20 +172,27 @@ class Cluster:
             return None
         return Path(lines[4]) if len(lines) > 4 and lines[4] else None
 
-    def _forget_a_dead_server(self) -> None:
-        """Remove a pid file whose number now belongs to some other program, as after a reboot.
+    def _anybody_works_here(self) -> bool:
+        """Whether a process of a server is still alive, where Linux tells; False elsewhere."""
+        for process in Path("/proc").glob("[0-9]*/cwd"):
+            try:
+                if process.readlink() == self._data:
+                    return True
+            except OSError:
+                continue
+        return False
 
-        PostgreSQL itself only sees that the number is alive and would not start; a container that
-        starts again, where numbers are small and soon reused, gets stuck on that.
+    def _forget_a_dead_server(self) -> None:
+        """Remove the lock files of a server that is gone, where Linux tells for sure.
+
+        PostgreSQL itself only asks whether the number is alive. After a crash it may be somebody
+        else's, as in a container that starts again and hands out the same small numbers, or that
+        of a dead process that nobody has reaped; in both cases it would never start again.
         """
-        recorded = self._data / "postmaster.pid"
-        try:
-            pid = int(recorded.read_text().split(maxsplit=1)[0])
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
-        except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
-            return
-        if not name.startswith("postgres"):
-            recorded.unlink()
+        if Path("/proc/self/cwd").exists() and not self._anybody_works_here():
+            for folder in {self._recorded_sockets(), self._socket_folder()} - {None}:
+                Path(f"{folder}/{_SOCKET_NAME}.lock").unlink(missing_ok=True)
+            (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _socket_folder(self) -> Path:
         """The data folder itself, or a short name under the temporary one when it is too long."""
