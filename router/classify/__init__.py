@@ -1,0 +1,19 @@
+"""From a question to two calibrated probabilities."""
+
+from router.classify.classifier import (
+    Classifier,
+    HeadsClassifier,
+    shipped_heads,
+    shipped_policy,
+)
+from router.classify.heads import Heads, InvalidHeads, Scores
+
+__all__ = [
+    "Classifier",
+    "Heads",
+    "HeadsClassifier",
+    "InvalidHeads",
+    "Scores",
+    "shipped_heads",
+    "shipped_policy",
+]

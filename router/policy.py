@@ -1,0 +1,356 @@
+"""What is decided about a question, and the rules that turn two probabilities into a route.
+
+Pure: nothing here reads, writes, waits or imports more than the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Literal
+
+
+class Route(StrEnum):
+    """Who answers."""
+
+    FACTUAL = "factual"
+    BEHAVIOURAL = "behavioural"
+    HYBRID = "hybrid"
+
+
+DecidedBy = Literal["classifier", "judge", "caller"]
+
+
+class InvalidPolicy(ValueError):
+    """A policy that cannot be used; the message names each key that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a question needs and where it goes.
+
+    Attributes:
+        route: Where it goes.
+        needs_facts: Calibrated probability, 0..1, that a document would hold the answer.
+        needs_manner: Calibrated probability, 0..1, that a tone, persona, format or transformation
+            is asked for.
+        margin: Distance in probability to the nearest boundary beyond which the route changes.
+        reason: Why, in plain words.
+        policy: Name of the policy that decided, such as ``"policy-1"``.
+        propensity: Probability with which the policy takes this route for this question; 1 as long
+            as it does not explore. Off-policy evaluation divides by it.
+        uncertain: The margin lies within the policy's uncertain band.
+        decided_by: Who had the last word.
+        features: The classifier's named features, so that a replay needs no model.
+    """
+
+    route: Route
+    needs_facts: float
+    needs_manner: float
+    margin: float
+    reason: str
+    policy: str
+    propensity: float = 1.0
+    uncertain: bool = False
+    decided_by: DecidedBy = "classifier"
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a wrong answer to each of the two questions costs, in any one unit.
+
+    Rows are what the question needed, columns what was assumed; a right assumption costs nothing:
+
+        ===============  ==================  ===================
+        .                facts assumed       no facts assumed
+        facts needed     0                   ``missed_facts``
+        facts not needed ``needless_facts``  0
+        ===============  ==================  ===================
+
+    and likewise for manner. The threshold of least expected cost is needless / (needless + missed)
+    (Elkan 2001, "The foundations of cost-sensitive learning").
+    """
+
+    missed_facts: float = 1.0
+    needless_facts: float = 1.0
+    missed_manner: float = 1.0
+    needless_manner: float = 1.0
+
+    @property
+    def facts_threshold(self) -> float:
+        """Probability of needing facts from which assuming so is cheaper."""
+        return self.needless_facts / (self.needless_facts + self.missed_facts)
+
+    @property
+    def manner_threshold(self) -> float:
+        """Probability of needing manner from which assuming so is cheaper."""
+        return self.needless_manner / (self.needless_manner + self.missed_manner)
+
+
+_FALLBACKS: Mapping[Route, Route | None] = MappingProxyType(
+    {Route.HYBRID: Route.FACTUAL, Route.BEHAVIOURAL: None, Route.FACTUAL: None}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that tuning may change about a decision; never changed, only followed by another.
+
+    Attributes:
+        version: Its number, 1 or more.
+        heads: Fingerprint of the classifier's weights that it was tuned with; empty for any.
+        facts_threshold: Probability, 0..1, from which a question needs facts.
+        manner_threshold: Probability, 0..1, from which a question needs manner.
+        uncertain_band: Half-width, in probability, of the band around a boundary inside which
+            a decision is uncertain.
+        uncertain_route: Where uncertain questions go when no judge decides; None keeps the likelier
+            route.
+        costs: What the thresholds were derived from, kept for whoever tunes next; deciding reads
+            only the thresholds.
+        fallbacks: Where to go when a route's backend is down; None for nowhere.
+        evidence_min_similarity: Cosine, -1..1, of question and best passage below which evidence
+            counts as insufficient.
+        evidence_min_coverage: Share, 0..1, of the question's content words in the best passage
+            below which evidence counts as insufficient.
+    """
+
+    version: int = 1
+    heads: str = ""
+    facts_threshold: float = 0.5
+    manner_threshold: float = 0.5
+    uncertain_band: float = 0.15
+    uncertain_route: Route | None = None
+    costs: Costs = Costs()
+    fallbacks: Mapping[Route, Route | None] = field(default_factory=lambda: _FALLBACKS)
+    evidence_min_similarity: float = 0.35
+    evidence_min_coverage: float = 0.34
+
+    @property
+    def name(self) -> str:
+        """How it is shown: ``"policy-1"``."""
+        return f"policy-{self.version}"
+
+    def decide(
+        self,
+        needs_facts: float,
+        needs_manner: float,
+        *,
+        features: Mapping[str, float] | None = None,
+    ) -> Decision:
+        """Turn the classifier's two probabilities into a route.
+
+        Args:
+            needs_facts: Probability, 0..1.
+            needs_manner: Probability, 0..1.
+            features: Kept with the decision.
+        """
+        likelier = self._route(needs_facts, needs_manner)
+        margin = self._margin(needs_facts, needs_manner)
+        uncertain = margin < self.uncertain_band
+        route = (self.uncertain_route or likelier) if uncertain else likelier
+        reason = self._reason(needs_facts, needs_manner)
+        if uncertain:
+            reason += f"; uncertain by a margin of {_short(margin)}"
+        if route is not likelier:
+            reason += f", and uncertain questions go to {route}"
+        return Decision(
+            route=route,
+            needs_facts=needs_facts,
+            needs_manner=needs_manner,
+            margin=margin,
+            reason=reason,
+            policy=self.name,
+            uncertain=uncertain,
+            features=features or {},
+        )
+
+    def judged(self, decision: Decision, needs_facts: bool, needs_manner: bool) -> Decision:
+        """Let a judge overrule an uncertain decision; the classifier's probabilities are kept."""
+        route = self._table(needs_facts, needs_manner)
+        reason = f"the judge: {_words(needs_facts, needs_manner)}; before: {decision.reason}"
+        return self._overruled(decision, route, reason, "judge")
+
+    def forced(self, route: Route, decision: Decision) -> Decision:
+        """Let the caller choose the route; the classifier's probabilities are kept."""
+        reason = f"the caller asked for {route}; before: {decision.reason}"
+        return self._overruled(decision, route, reason, "caller")
+
+    def to_json(self) -> str:
+        """Write it down; `from_json` reads the same policy back."""
+        return json.dumps(_as_data(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Policy:
+        """Read a policy; keys that are absent keep their defaults.
+
+        Raises:
+            InvalidPolicy: Not JSON, or a key is unknown or has an unusable value; names them all.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise InvalidPolicy(f"the policy is not JSON: {error}") from error
+        return _from_data(data)
+
+    def _overruled(
+        self, decision: Decision, route: Route, reason: str, decided_by: DecidedBy
+    ) -> Decision:
+        return Decision(
+            route=route,
+            needs_facts=decision.needs_facts,
+            needs_manner=decision.needs_manner,
+            margin=decision.margin,
+            reason=reason,
+            policy=self.name,
+            uncertain=decision.uncertain,
+            decided_by=decided_by,
+            features=decision.features,
+        )
+
+    def _route(self, needs_facts: float, needs_manner: float) -> Route:
+        return self._table(
+            needs_facts >= self.facts_threshold, needs_manner >= self.manner_threshold
+        )
+
+    @staticmethod
+    def _table(facts: bool, manner: bool) -> Route:
+        # Neither means small talk, which the behavioural route answers in the house voice.
+        if not facts:
+            return Route.BEHAVIOURAL
+        return Route.HYBRID if manner else Route.FACTUAL
+
+    def _margin(self, needs_facts: float, needs_manner: float) -> float:
+        to_facts = abs(needs_facts - self.facts_threshold)
+        if needs_facts < self.facts_threshold:
+            return to_facts  # without facts the route is the same with manner and without
+        return min(to_facts, abs(needs_manner - self.manner_threshold))
+
+    def _reason(self, needs_facts: float, needs_manner: float) -> str:
+        facts = (
+            "asks for something a document would hold"
+            if needs_facts >= self.facts_threshold
+            else "nothing has to be looked up"
+        )
+        manner = (
+            "a tone, format or transformation is asked for"
+            if needs_manner >= self.manner_threshold
+            else "no tone or format asked"
+        )
+        return f"{facts}: facts {_short(needs_facts)}; {manner}: manner {_short(needs_manner)}"
+
+
+def _short(probability: float) -> str:
+    """Write .97 for 0.97, as the traces do; 1.00 stays."""
+    return f"{probability:.2f}".removeprefix("0")
+
+
+def _words(facts: bool, manner: bool) -> str:
+    needs = [name for name, needed in (("facts", facts), ("manner", manner)) if needed]
+    return f"needs {' and '.join(needs)}" if needs else "needs neither facts nor manner"
+
+
+def _as_data(policy: Policy) -> dict[str, Any]:
+    return {
+        "version": policy.version,
+        "heads": policy.heads,
+        "facts_threshold": policy.facts_threshold,
+        "manner_threshold": policy.manner_threshold,
+        "uncertain_band": policy.uncertain_band,
+        "uncertain_route": policy.uncertain_route,
+        "costs": {name: getattr(policy.costs, name) for name in Costs.__dataclass_fields__},
+        "fallbacks": dict(policy.fallbacks),
+        "evidence_min_similarity": policy.evidence_min_similarity,
+        "evidence_min_coverage": policy.evidence_min_coverage,
+    }
+
+
+def _from_data(data: object) -> Policy:
+    if not isinstance(data, dict):
+        raise InvalidPolicy("the policy is not a JSON object")
+    readers = _READERS
+    problems = [f"{key}: unknown key" for key in data if key not in readers]
+    values: dict[str, Any] = {}
+    for key, read in readers.items():
+        if key in data:
+            try:
+                values[key] = read(data[key])
+            except (ValueError, TypeError) as error:
+                problems.append(f"{key}: {error}")
+    if problems:
+        raise InvalidPolicy("; ".join(problems))
+    return Policy(**values)
+
+
+def _number(low: float, high: float, what: str) -> Any:
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"expected {what}, got {value!r}")
+        if not low <= value <= high:
+            raise ValueError(f"expected {what}, got {value!r}")
+        return float(value)
+
+    return read
+
+
+def _version(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"expected a whole number from 1, got {value!r}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a string, got {value!r}")
+    return value
+
+
+def _route_or_none(value: object) -> Route | None:
+    if value is None:
+        return None
+    try:
+        return Route(str(value))
+    except ValueError as error:
+        names = ", ".join(Route)
+        raise ValueError(f"expected one of {names} or null, got {value!r}") from error
+
+
+def _costs(value: object) -> Costs:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, got {value!r}")
+    unknown = set(value) - set(Costs.__dataclass_fields__)
+    if unknown:
+        raise ValueError(f"unknown cost {sorted(unknown)[0]!r}")
+    positive = _number(1e-9, 1e9, "a number above 0")
+    return Costs(**{name: positive(cost) for name, cost in value.items()})
+
+
+def _fallbacks(value: object) -> Mapping[Route, Route | None]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, got {value!r}")
+    given = {_route_or_none(key): _route_or_none(to) for key, to in value.items()}
+    read = {route: given.get(route, _FALLBACKS[route]) for route in Route}
+    circular = [route for route in Route if read[route] is route]
+    if circular:
+        raise ValueError(f"{circular[0]} cannot fall back to itself")
+    return MappingProxyType(read)
+
+
+_probability = _number(0.0, 1.0, "a probability from 0 to 1")
+_READERS: Mapping[str, Any] = MappingProxyType(
+    {
+        "version": _version,
+        "heads": _text,
+        "facts_threshold": _probability,
+        "manner_threshold": _probability,
+        "uncertain_band": _probability,
+        "uncertain_route": _route_or_none,
+        "costs": _costs,
+        "fallbacks": _fallbacks,
+        "evidence_min_similarity": _number(-1.0, 1.0, "a cosine from -1 to 1"),
+        "evidence_min_coverage": _number(0.0, 1.0, "a share from 0 to 1"),
+    }
+)
