@@ -16,8 +16,12 @@ from backends.errors import Refused
 from backends.extractive.ranking import Candidate, by_words, candidates_in, choose, rank
 
 MODEL = "extractive"
-MOST_EMBEDDED = 24
-"""Sentences whose meaning is compared; the others have fewer of the question's words."""
+MOST_EMBEDDED = 12
+"""Sentences whose meaning is compared; the others have fewer of the question's words.
+
+On 500 answerable questions of SQuAD 2.0 with five passages each, 4 found the answer as often as 12
+and 24 did (92 %); 24 took twice as long as 12.
+"""
 
 _BACKEND = "extractive generator"
 

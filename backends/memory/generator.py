@@ -21,7 +21,7 @@ class Script:
     Attributes:
         text: The answer; it comes word by word.
         finish_reason: Why it ends.
-        fails_with: Raised after ``fails_after`` words instead of the rest.
+        fails_with: Raised after ``fails_after`` words, at the latest when all are said.
         fails_after: 0 fails before the first word.
         gate: Waited for before each word after the first, so that a test holds the answer open.
     """
@@ -77,11 +77,13 @@ class ScriptedGenerator:
         finished = False
         try:
             for at, word in enumerate(words):
-                _fail_if_due(script, at)
+                if script.fails_with is not None and at >= script.fails_after:
+                    break
                 if script.gate is not None and at > 0:
                     await script.gate.wait()
                 yield GenerationChunk(word)
-            _fail_if_due(script, len(words))
+            if script.fails_with is not None:
+                raise script.fails_with
             finished = True
             usage = Usage(_input_tokens(request), len(words))
             yield GenerationChunk(finish_reason=script.finish_reason, usage=usage, model=model)
@@ -128,11 +130,6 @@ class ScriptedGenerator:
             # A real server cannot say anything else either.
             return Script(text=request.choices[0], gate=script.gate)
         return script
-
-
-def _fail_if_due(script: Script, words_said: int) -> None:
-    if script.fails_with is not None and words_said >= script.fails_after:
-        raise script.fails_with
 
 
 def _words(text: str) -> Sequence[str]:
