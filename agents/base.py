@@ -1,0 +1,148 @@
+"""What an agent is given, what it yields, and the form of an agent.
+
+A question falls down, events rise: an agent takes a `Task` and yields `Token` and `Cited` events
+as they come, then exactly one `Reply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from backends.base import (
+    DocumentId,
+    Message,
+    PassageId,
+    Sampling,
+    ScoredPassage,
+    Usage,
+)
+from backends.principals import Principals
+
+if TYPE_CHECKING:
+    from backends.base import Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One question, ready to be answered.
+
+    Attributes:
+        question: The standalone question: understandable without the conversation.
+        conversation: The turns as they were said; the last one is the user's.
+        principals: On whose behalf.
+        embedding: Of the standalone question; made once, used for the decision and for retrieval.
+        adapter: Name of the adapter or model that the caller chose, None for the default.
+        sampling: How the model should choose words.
+        schema: JSON schema that the answer must satisfy.
+    """
+
+    question: str
+    conversation: tuple[Message, ...]
+    principals: Principals
+    embedding: Vector | None = None
+    adapter: str | None = None
+    sampling: Sampling = Sampling()
+    schema: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The passages that an answer may rest on.
+
+    Attributes:
+        query: The words that were searched for.
+        passages: What was found, best first.
+        sufficient: Whether it is enough to answer from.
+        coverage: Share (0..1) of the query's content words that the best passages hold.
+    """
+
+    query: str
+    passages: tuple[ScoredPassage, ...]
+    sufficient: bool
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a statement comes from: a verbatim span of one version of one document.
+
+    Attributes:
+        number: The ``[n]`` in the answer.
+        text_start: Where that mark begins in the answer, in code points.
+        text_end: Where it ends.
+        start: Where the quote begins in the document's canonical text, in code points.
+        end: Where it ends.
+        quote: Exactly the document's text between them.
+        passage: The whole passage around the quote.
+        page: Page of a paged document, from 1.
+    """
+
+    number: int
+    text_start: int
+    text_end: int
+    passage_id: PassageId
+    document_id: DocumentId
+    title: str
+    source: str
+    version: int
+    start: int
+    end: int
+    quote: str
+    passage: str
+    heading: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A citation mark was written and verified."""
+
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an agent said, whole.
+
+    Attributes:
+        text: All tokens, joined.
+        citations: Every verified citation, in the order of the text.
+        removed_citations: Marks that the model wrote and that did not verify.
+        abstained: True when the agent said that it cannot answer from what it found.
+        degraded: None, or in plain words what is missing from this reply and why.
+    """
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    usage: Usage = Usage()
+    model: str = ""
+    finish_reason: str = "stop"
+    removed_citations: int = 0
+    abstained: bool = False
+    degraded: str | None = None
+
+
+AgentEvent: TypeAlias = Token | Cited | Reply
+
+
+class Agent(Protocol):
+    """Who answers. ``evidence`` is None on routes without retrieval."""
+
+    def answer(self, task: Task, evidence: Evidence | None) -> AsyncIterator[AgentEvent]:
+        """Yield tokens and citations as they come, then one `Reply`.
+
+        Raises:
+            NoModel: The route needs a model and none is connected.
+            BrokenFormat: The model's answer does not have the form that it must have.
+            BackendError: A backend failed; nothing is yielded after that.
+        """
+        ...

@@ -1,0 +1,146 @@
+"""Citations are checked while they stream: the passage was given, and the span is verbatim.
+
+A generator marks its sources as ``[2]`` after a statement. A mark stands when passage 2 exists and
+holds a sentence that supports the statement; the citation then points at exactly that sentence. A
+mark that does not stand never reaches the reader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from agents.base import Citation, Cited, Token
+from backends.base import Passage
+from backends.sentences import split_sentences, without_marks
+from backends.terms import question_terms
+
+MIN_SUPPORT: Final = 0.5
+"""Share of the statement's words that a cited sentence must hold when it is not verbatim."""
+
+_MARK = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+_MARK_BEGUN = re.compile(r"[ \t]*(?:\[[\d,\s]{0,24})?$")
+_NUMBER = re.compile(r"\d[\d.,:/-]*\d|\d")
+
+
+class CitationChecker:
+    """Takes an answer in pieces; gives back what may be shown, with verified citations.
+
+    Attributes:
+        text: Everything shown so far.
+        citations: Those verified so far; offsets point into ``text``.
+        removed: Marks that did not verify.
+    """
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._passages = passages
+        self._pending = ""
+        self._statement = ""
+        self.text = ""
+        self.citations: list[Citation] = []
+        self.removed = 0
+
+    def feed(self, piece: str) -> Iterator[Token | Cited]:
+        """Take the next piece; a mark that is still incomplete is held back."""
+        self._pending += piece
+        while mark := _MARK.search(self._pending):
+            yield from self._show(self._pending[: mark.start()])
+            space = mark.group(0)[: mark.group(0).index("[")]
+            numbers = [int(number) for number in mark.group(1).split(",")]
+            self._pending = self._pending[mark.end() :]
+            yield from self._mark(space, numbers)
+        begun = _MARK_BEGUN.search(self._pending)
+        ready = begun.start() if begun else len(self._pending)
+        shown, self._pending = self._pending[:ready], self._pending[ready:]
+        yield from self._show(shown)
+
+    def close(self) -> Iterator[Token | Cited]:
+        """The answer is over; show what was held back."""
+        shown, self._pending = self._pending, ""
+        yield from self._show(shown)
+
+    def _show(self, text: str) -> Iterator[Token]:
+        if text:
+            self.text += text
+            self._statement += text
+            yield Token(text)
+
+    def _mark(self, space: str, numbers: Sequence[int]) -> Iterator[Token | Cited]:
+        """Several marks may stand behind one statement, so it is kept until more text comes."""
+        statement = _last_statement(self._statement)
+        for number in numbers:
+            span = self._span(number, statement)
+            if span is None:
+                self.removed += 1
+                continue
+            shown = f"{space}[{number}]"
+            space = ""
+            start = len(self.text) + shown.index("[")
+            self.text += shown
+            self.citations.append(self._citation(number, start, span))
+            yield Token(shown)
+            yield Cited(self.citations[-1])
+        self._statement = f"{statement}\n" if statement else ""
+
+    def _span(self, number: int, statement: str) -> tuple[int, int] | None:
+        if not 1 <= number <= len(self._passages) or not statement:
+            return None
+        return supporting_span(statement, self._passages[number - 1].text)
+
+    def _citation(self, number: int, text_start: int, span: tuple[int, int]) -> Citation:
+        passage = self._passages[number - 1]
+        start, end = span
+        return Citation(
+            number=number,
+            text_start=text_start,
+            text_end=text_start + len(f"[{number}]"),
+            passage_id=passage.id,
+            document_id=passage.document_id,
+            title=passage.title,
+            source=passage.source,
+            version=passage.version,
+            start=passage.start + start,
+            end=passage.start + end,
+            quote=passage.text[start:end],
+            passage=passage.text,
+            heading=passage.heading,
+            page=passage.page,
+        )
+
+
+def supporting_span(statement: str, passage: str) -> tuple[int, int] | None:
+    """Find the words of a passage that support a statement.
+
+    Args:
+        statement: One statement of an answer.
+        passage: The text that it is said to rest on.
+
+    Returns:
+        Where the statement stands verbatim; else the sentence that shares most words with it, if
+        that is at least ``MIN_SUPPORT`` of them and the passage holds every number of the
+        statement; else None.
+    """
+    start = passage.find(statement)
+    if start >= 0:
+        return start, start + len(statement)
+    said = set(question_terms(statement))
+    held = set(_NUMBER.findall(passage))
+    if not said or any(number not in held for number in _NUMBER.findall(statement)):
+        return None
+    best, support = None, MIN_SUPPORT
+    for sentence in split_sentences(passage):
+        begin, end = without_marks(passage, sentence.start, sentence.end)
+        share = len(said & set(question_terms(passage[begin:end]))) / len(said)
+        if share > support or (best is None and share >= support):
+            best, support = (begin, end), share
+    return best
+
+
+def _last_statement(text: str) -> str:
+    """The last sentence before a mark, without the Markdown around it."""
+    found = split_sentences(text)
+    if not found:
+        return ""
+    begin, end = without_marks(text, found[-1].start, found[-1].end)
+    return text[begin:end].lstrip(".,;:!? ")
