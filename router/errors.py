@@ -1,0 +1,126 @@
+"""What a caller of the router may have to handle, as one small tree.
+
+    RouterError
+    ├── InvalidRequest       the caller's mistake; ``field`` names the part at fault
+    │   └── UnknownModel     no route, model or adapter has that name
+    ├── Unavailable          cannot be served now; the same request may succeed later
+    │   ├── ModelUnavailable the model server is missing, down or too slow
+    │   ├── RetrievalUnavailable  the database or the embedder is down or too slow
+    │   └── DeadlineExceeded the whole request took longer than it may
+    ├── UpstreamFailed       a backend answered, but with nonsense
+    └── ConfigurationFault   the installation is not what its settings promise
+        └── SettingsError    the settings themselves are wrong; ``problems`` has one line a key
+
+Errors of the agents and the backends are translated here once, by `translated`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar
+
+from agents.errors import AgentError, BrokenFormat, NoModel
+from backends import errors as backend
+from backends.principals import InvalidPrincipal
+
+
+class RouterError(Exception):
+    """The router cannot do what it was asked. ``code`` is stable; the message is for people."""
+
+    code: ClassVar[str] = "router_error"
+
+
+class InvalidRequest(RouterError):
+    """The request itself is at fault."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+class UnknownModel(InvalidRequest):
+    """No route, model or adapter has that name."""
+
+    code = "model_not_found"
+
+
+class Unavailable(RouterError):
+    """Not now; later perhaps."""
+
+    code = "unavailable"
+
+
+class ModelUnavailable(Unavailable):
+    """No model server is connected, or it does not answer."""
+
+    code = "model_unavailable"
+
+
+class RetrievalUnavailable(Unavailable):
+    """The database or the embedder does not answer."""
+
+    code = "retrieval_unavailable"
+
+
+class DeadlineExceeded(Unavailable):
+    """The request ran into its total time limit."""
+
+    code = "deadline_exceeded"
+
+
+class UpstreamFailed(RouterError):
+    """A backend broke its protocol or stopped in the middle of an answer."""
+
+    code = "upstream_failed"
+
+
+class ConfigurationFault(RouterError):
+    """Something installed is not what the settings promise."""
+
+    code = "configuration_fault"
+
+
+class SettingsError(ConfigurationFault):
+    """The settings are wrong; nothing was started."""
+
+    code = "settings_invalid"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("The settings are not valid:\n" + "\n".join(f"- {p}" for p in problems))
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors of the lower layers into `RouterError`, chained to their cause."""
+    try:
+        yield
+    except InvalidPrincipal as error:
+        raise InvalidRequest(str(error), field="principal") from error
+    except (AgentError, backend.BackendError) as error:
+        raise router_error(error) from error
+
+
+def router_error(error: AgentError | backend.BackendError) -> RouterError:
+    """Return what a caller sees of a failure beneath."""
+    message = str(error)
+    match error:
+        case NoModel():
+            return ModelUnavailable(message)
+        case BrokenFormat() | backend.Garbled():
+            return UpstreamFailed(message)
+        case backend.Unavailable(backend="model server"):
+            return ModelUnavailable(message)
+        case backend.Unavailable():
+            return RetrievalUnavailable(message)
+        case backend.Refused(status=404):
+            return UnknownModel(message, field="model")
+        case backend.Refused():
+            return InvalidRequest(message)
+        case backend.Misconfigured():
+            return ConfigurationFault(message)
+        case _:
+            return UpstreamFailed(message)

@@ -1,0 +1,104 @@
+"""Decisions, citations and answers as JSON: the same keys at every door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents.base import Citation, Evidence
+    from backends.base import DocumentInfo
+    from router.answer import Answer
+    from router.policy import Decision
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """Return a decision; probabilities and margin in 0..1, rounded to four digits."""
+    return {
+        "route": decision.route.value,
+        "needs_facts": round(decision.needs_facts, 4),
+        "needs_manner": round(decision.needs_manner, 4),
+        "margin": round(decision.margin, 4),
+        "reason": decision.reason,
+        "policy": decision.policy,
+        "uncertain": decision.uncertain,
+        "decided_by": decision.decided_by,
+        "propensity": decision.propensity,
+    }
+
+
+def citation_json(citation: Citation) -> dict[str, Any]:
+    """Return a citation; all offsets count code points."""
+    return {
+        "number": citation.number,
+        "text_start": citation.text_start,
+        "text_end": citation.text_end,
+        "passage_id": citation.passage_id,
+        "document_id": citation.document_id,
+        "title": citation.title,
+        "source": citation.source,
+        "version": citation.version,
+        "heading": citation.heading,
+        "page": citation.page,
+        "start": citation.start,
+        "end": citation.end,
+        "quote": citation.quote,
+        "passage": citation.passage,
+    }
+
+
+def evidence_json(evidence: Evidence) -> dict[str, Any]:
+    """Return what retrieval found, without the passages' whole text."""
+    return {
+        "query": evidence.query,
+        "sufficient": evidence.sufficient,
+        "coverage": round(evidence.coverage, 4),
+        "passages": [
+            {
+                "id": hit.passage.id,
+                "title": hit.passage.title,
+                "source": hit.passage.source,
+                "heading": hit.passage.heading,
+                "score": round(hit.score, 4),
+                "similarity": round(hit.similarity, 4),
+                "lexical": round(hit.lexical, 4),
+            }
+            for hit in evidence.passages
+        ],
+    }
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """Return a whole answer."""
+    return {
+        "text": answer.text,
+        "decision": decision_json(answer.decision),
+        "citations": [citation_json(citation) for citation in answer.citations],
+        "evidence": evidence_json(answer.evidence) if answer.evidence else None,
+        "degraded": answer.degraded,
+        "abstained": answer.abstained,
+        "standalone_question": answer.standalone_question,
+        "model": answer.model,
+        "finish_reason": answer.finish_reason,
+        "usage": {
+            "input_tokens": answer.usage.input_tokens,
+            "output_tokens": answer.usage.output_tokens,
+        },
+        "timings_ms": {step: round(ms, 2) for step, ms in answer.timings_ms.items()},
+        "trace_id": answer.trace_id,
+    }
+
+
+def document_json(document: DocumentInfo) -> dict[str, Any]:
+    """Return a stored document as listings show it."""
+    return {
+        "id": document.id,
+        "source": document.source,
+        "title": document.title,
+        "version": document.version,
+        "media_type": document.media_type,
+        "acl": sorted(document.acl),
+        "passages": document.passages,
+        "characters": document.characters,
+        "updated_at": document.updated_at.isoformat(),
+        "metadata": dict(document.metadata),
+    }

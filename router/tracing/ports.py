@@ -1,0 +1,236 @@
+"""Ports with a span around each call; behaviour and errors are those of what they wrap."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING, cast
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from backends.base import (
+    Embedder,
+    Generation,
+    GenerationChunk,
+    GenerationRequest,
+    Generator,
+    Message,
+    ModelCard,
+    Retriever,
+    ScoredPassage,
+    SearchQuery,
+    Usage,
+)
+from router.tracing import names
+from router.tracing.steps import mark_failed, messages_json
+
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AttributeValue
+
+    from backends.base import Vectors
+    from router.tracing.setup import Tracing
+
+
+class TracedEmbedder:
+    """An `Embedder` with an ``embeddings`` span a call."""
+
+    def __init__(self, inner: Embedder, tracing: Tracing) -> None:
+        self._inner = inner
+        self._tracing = tracing
+
+    @property
+    def model(self) -> str:
+        return self._inner.model
+
+    @property
+    def dimension(self) -> int:
+        return self._inner.dimension
+
+    @property
+    def max_tokens(self) -> int:
+        return self._inner.max_tokens
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        attributes: dict[str, AttributeValue] = {
+            names.OPERATION: "embeddings",
+            names.REQUEST_MODEL: self.model,
+            names.EMBEDDING_DIMENSION: self.dimension,
+            names.SPAN_KIND: "EMBEDDING",
+        }
+        with _span(self._tracing, f"embeddings {self.model}", attributes):
+            return await self._inner.embed(texts)
+
+    def count_tokens(self, text: str) -> int:
+        return self._inner.count_tokens(text)
+
+
+class TracedRetriever:
+    """A `Retriever` with a ``retrieval`` span a search."""
+
+    def __init__(self, inner: Retriever, tracing: Tracing) -> None:
+        self._inner = inner
+        self._tracing = tracing
+
+    async def search(self, query: SearchQuery) -> Sequence[ScoredPassage]:
+        attributes: dict[str, AttributeValue] = {
+            names.OPERATION: "retrieval",
+            names.DATA_SOURCE_ID: "passages",
+            names.TOP_K: query.limit,
+            names.SPAN_KIND: "RETRIEVER",
+        }
+        with _span(self._tracing, "retrieval passages", attributes) as span:
+            found = await self._inner.search(query)
+            span.set_attribute(names.RETRIEVAL_DOCUMENTS, _documents(found, self._tracing.content))
+            if self._tracing.content:
+                span.set_attribute(names.RETRIEVAL_QUERY, query.text)
+            return found
+
+
+class TracedGenerator:
+    """A `Generator` with a ``chat`` span an answer, whose context travels to the model server."""
+
+    def __init__(self, inner: Generator, tracing: Tracing, *, provider: str) -> None:
+        self._inner = inner
+        self._tracing = tracing
+        self._provider = provider
+
+    @property
+    def model(self) -> str:
+        return self._inner.model
+
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk]:
+        span = self._start(request)
+        record = _Record()
+        try:
+            async with aclosing(
+                cast(
+                    "AsyncGenerator[GenerationChunk]",
+                    self._inner.stream(_with_context(request, span)),
+                )
+            ) as chunks:
+                async for chunk in chunks:
+                    record.add(chunk)
+                    yield chunk
+        except BaseException as error:
+            mark_failed(span, error)
+            raise
+        finally:
+            self._end(span, record)
+
+    async def complete(self, request: GenerationRequest) -> Generation:
+        span = self._start(request)
+        record = _Record()
+        try:
+            generation = await self._inner.complete(_with_context(request, span))
+            record.add(
+                GenerationChunk(
+                    generation.text,
+                    generation.finish_reason,
+                    generation.usage,
+                    generation.model,
+                )
+            )
+            return generation
+        except BaseException as error:
+            mark_failed(span, error)
+            raise
+        finally:
+            self._end(span, record)
+
+    async def models(self) -> Sequence[ModelCard]:
+        return await self._inner.models()
+
+    def _start(self, request: GenerationRequest) -> Span:
+        model = request.adapter or self.model
+        attributes: dict[str, AttributeValue] = {
+            names.OPERATION: "chat",
+            names.PROVIDER: self._provider,
+            names.REQUEST_MODEL: model,
+            names.SPAN_KIND: "LLM",
+        }
+        if request.sampling.max_tokens is not None:
+            attributes[names.REQUEST_MAX_TOKENS] = request.sampling.max_tokens
+        if request.sampling.temperature is not None:
+            attributes[names.REQUEST_TEMPERATURE] = request.sampling.temperature
+        if self._tracing.content:
+            attributes[names.INPUT_MESSAGES] = messages_json(request.messages)
+        return self._tracing.tracer.start_span(
+            f"chat {model}", kind=SpanKind.CLIENT, attributes=attributes
+        )
+
+    def _end(self, span: Span, record: _Record) -> None:
+        if record.first_chunk_s is not None:
+            span.set_attribute(names.TIME_TO_FIRST_CHUNK, record.first_chunk_s)
+        if record.finish_reason:
+            span.set_attribute(names.FINISH_REASONS, [record.finish_reason])
+        if record.model:
+            span.set_attribute(names.RESPONSE_MODEL, record.model)
+        span.set_attributes(
+            {
+                names.INPUT_TOKENS: record.usage.input_tokens,
+                names.OUTPUT_TOKENS: record.usage.output_tokens,
+            }
+        )
+        if self._tracing.content:
+            text = "".join(record.texts)
+            span.set_attribute(names.OUTPUT_MESSAGES, messages_json([Message("assistant", text)]))
+        span.end()
+
+
+class _Record:
+    """What one generation showed of itself."""
+
+    def __init__(self) -> None:
+        self._started = perf_counter()
+        self.first_chunk_s: float | None = None
+        self.finish_reason: str | None = None
+        self.model: str | None = None
+        self.usage = Usage()
+        self.texts: list[str] = []
+
+    def add(self, chunk: GenerationChunk) -> None:
+        if chunk.text and self.first_chunk_s is None:
+            self.first_chunk_s = perf_counter() - self._started
+        self.texts.append(chunk.text)
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+        self.model = chunk.model or self.model
+        self.usage = chunk.usage or self.usage
+
+
+@contextmanager
+def _span(tracing: Tracing, name: str, attributes: dict[str, AttributeValue]) -> Iterator[Span]:
+    with tracing.tracer.start_as_current_span(
+        name,
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield span
+        except BaseException as error:
+            mark_failed(span, error)
+            raise
+
+
+def _with_context(request: GenerationRequest, span: Span) -> GenerationRequest:
+    carrier = dict(request.headers)
+    TraceContextTextMapPropagator().inject(carrier, context=trace.set_span_in_context(span))
+    return replace(request, headers=carrier)
+
+
+def _documents(found: Sequence[ScoredPassage], content: bool) -> str:
+    """One JSON attribute; titles and texts are content, ids and scores are not."""
+    return json.dumps(
+        [
+            {"id": hit.passage.id, "score": round(hit.score, 4)}
+            | ({"title": hit.passage.title, "content": hit.passage.text} if content else {})
+            for hit in found
+        ],
+        ensure_ascii=False,
+    )

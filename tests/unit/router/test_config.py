@@ -1,0 +1,103 @@
+"""Settings: one message a key, before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from router.config import load_settings
+from router.errors import SettingsError
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "router.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_without_anything_the_embedded_defaults_hold() -> None:
+    settings = load_settings()
+
+    assert settings.database_url is None
+    assert settings.vllm_url == ()
+    assert settings.server.host == "127.0.0.1"
+    assert settings.traces == "none"
+    assert not settings.capture_content
+
+
+def test_the_environment_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, 'vllm_model = "from-file"\npassages = 3\n[server]\nport = 9000\n')
+    monkeypatch.setenv("ROUTER_SETTINGS", str(file))
+    monkeypatch.setenv("ROUTER_VLLM_MODEL", "from-environment")
+    monkeypatch.setenv("ROUTER_SERVER__HOST", "::1")
+
+    settings = load_settings()
+
+    assert settings.vllm_model == "from-environment"
+    assert settings.passages == 3
+    assert (settings.server.host, settings.server.port) == ("::1", 9000)
+
+
+def test_several_replicas_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_VLLM_URL", "http://127.0.0.1:8000, http://127.0.0.1:8001/")
+
+    assert load_settings().vllm_url == ("http://127.0.0.1:8000", "http://127.0.0.1:8001")
+
+
+def test_every_wrong_key_gets_its_own_line(tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        'colour = "blue"\npassages = 900\ntraces = "smoke"\n[server]\nport = "high"\nhots = 1\n',
+    )
+
+    with pytest.raises(SettingsError) as wrong:
+        load_settings(file)
+
+    keys = {problem.split(":")[0] for problem in wrong.value.problems}
+    assert keys == {"colour", "passages", "traces", "server.port", "server.hots"}
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('vllm_url = "localhost:8000"', "vllm_url"),
+        ('embeddings_url = "http://127.0.0.1:1"', "settings"),
+        ('[server]\nanonymous = "ana"', "server.anonymous"),
+        ('database_schema = "a; drop"', "database_schema"),
+        ("[timeouts]\nrequest = 0", "timeouts.request"),
+    ],
+)
+def test_a_value_that_cannot_work_is_named(tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(SettingsError) as wrong:
+        load_settings(written(tmp_path, text))
+
+    assert [problem.split(":")[0] for problem in wrong.value.problems] == [key]
+
+
+def test_a_secret_stands_in_no_message(tmp_path: Path) -> None:
+    file = written(tmp_path, 'database_url = ["postgresql://u:hunter2@h/db"]')
+
+    with pytest.raises(SettingsError) as wrong:
+        load_settings(file)
+
+    assert "hunter2" not in str(wrong.value)
+    assert "database_url" in str(wrong.value)
+
+
+def test_a_secret_is_masked_when_settings_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_DATABASE_URL", "postgresql://u:hunter2@h/db")
+
+    assert "hunter2" not in repr(load_settings())
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(tmp_path / "absent.toml")
+
+
+def test_a_file_that_is_not_toml_says_where(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="line 1"):
+        load_settings(written(tmp_path, "= 3"))
