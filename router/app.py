@@ -1,0 +1,250 @@
+"""Wiring: opens every part, closes them in reverse, pings them; names the concrete adapters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.behavioural import BehaviouralAgent
+from agents.evidence import EvidenceFinder
+from agents.factual import FactualAgent
+from agents.hybrid import HybridAgent
+from agents.judge import Judge
+from backends.base import DocumentStore, Embedder, Generator, ModelCard
+from backends.errors import BackendError
+from router.classify import HeadsClassifier, shipped_heads, shipped_policy
+from router.errors import SettingsError
+from router.policy import InvalidPolicy, Policy, Route
+from router.steps import Parts, Steps
+from router.tracing.ports import TracedEmbedder, TracedGenerator, TracedRetriever
+from router.tracing.setup import Tracing, tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
+    from pydantic import SecretStr
+
+    from agents.base import Agent
+    from backends.pgvector import PgvectorStore
+    from router.config import Settings
+    from router.graph import Graph
+
+PING_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything that is open while a router is."""
+
+    settings: Settings
+    steps: Steps
+    graph: Graph
+    documents: DocumentStore
+    embedder: Embedder
+    generator: Generator | None
+
+    async def models(self) -> list[ModelCard]:
+        """Return what the model server serves; nothing without one.
+
+        Raises:
+            BackendError: There is one and it does not answer.
+        """
+        return list(await self.generator.models()) if self.generator else []
+
+    async def ping(self) -> dict[str, str]:
+        """Ask each part whether it works; ``ok``, or what is wrong with it."""
+        asked: dict[str, Awaitable[object]] = {
+            "database": self.documents.fingerprints(["ping"]),
+            "embedder": self.embedder.embed(["ping"]),
+        }
+        if self.generator is not None:
+            asked["model server"] = self.generator.models()
+        answers = await asyncio.gather(*(_pinged(part) for part in asked.values()))
+        return dict(zip(asked, answers, strict=True))
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings, *, processors: Sequence[SpanProcessor] = ()
+) -> AsyncIterator[App]:
+    """Open every part that the settings name, for the length of the block.
+
+    Args:
+        settings: Already checked.
+        processors: More receivers of spans.
+
+    Raises:
+        BackendError: A part cannot be opened; the ones already open are closed again.
+    """
+    async with AsyncExitStack() as stack:
+        # LangGraph takes two seconds to import; the database starts meanwhile.
+        importing = asyncio.create_task(asyncio.to_thread(import_module, "router.graph"))
+        stack.callback(importing.cancel)
+        spans = stack.enter_context(
+            tracing(
+                settings.traces, capture_content=settings.capture_content, processors=processors
+            )
+        )
+        embedder = await stack.enter_async_context(open_embedder(settings))
+        store = await stack.enter_async_context(open_store(settings, embedder))
+        generator = await _open_generator(settings, stack)
+        steps = Steps(_parts(settings, spans, embedder, store, generator))
+        await importing
+        from router.graph import build_graph
+
+        yield App(
+            settings=settings,
+            steps=steps,
+            graph=build_graph(steps),
+            documents=store,
+            embedder=embedder,
+            generator=generator,
+        )
+
+
+@asynccontextmanager
+async def open_embedder(settings: Settings) -> AsyncIterator[Embedder]:
+    """Open the embedder: a server's, a model folder's, or the MiniLM that ships.
+
+    Raises:
+        BackendError: It cannot be opened.
+    """
+    if settings.embeddings_url:
+        from backends.embeddings import HttpEmbedder
+
+        assert settings.embeddings_model is not None, "the settings ask for both or neither"
+        async with HttpEmbedder.open(
+            settings.embeddings_url,
+            settings.embeddings_model,
+            api_key=_secret(settings.embeddings_api_key),
+            timeout_s=settings.timeouts.embeddings,
+        ) as embedder:
+            yield embedder
+        return
+    from backends.minilm import MiniLmEmbedder
+
+    folder = Path(settings.embeddings_model) if settings.embeddings_model else None
+    async with MiniLmEmbedder.open(settings.home / "models", folder) as local:
+        yield local
+
+
+@asynccontextmanager
+async def open_store(
+    settings: Settings, embedder: Embedder | None = None
+) -> AsyncIterator[PgvectorStore]:
+    """Open the document store on the configured database, or on the embedded one.
+
+    Args:
+        settings: Say where it is.
+        embedder: Without one, documents can be listed, shown and deleted only.
+
+    Raises:
+        BackendError: The database cannot be reached or is not what it must be.
+    """
+    from backends.pgvector import PgvectorStore
+    from backends.postgres import Limits, embedded_server, migrate, open_pool
+
+    limits = Limits(
+        acquire_s=settings.timeouts.database,
+        connect_s=settings.timeouts.database,
+        statement_s=settings.timeouts.database,
+    )
+    async with AsyncExitStack() as stack:
+        url = _secret(settings.database_url)
+        if url is None:
+            url = await stack.enter_async_context(embedded_server(settings.home / "postgres"))
+        await migrate(url, schema=settings.database_schema)
+        pool = await stack.enter_async_context(
+            open_pool(url, schema=settings.database_schema, limits=limits)
+        )
+        if embedder is None:
+            yield PgvectorStore(pool)
+        else:
+            yield PgvectorStore(pool, model=embedder.model, dimension=embedder.dimension)
+
+
+async def _open_generator(settings: Settings, stack: AsyncExitStack) -> Generator | None:
+    if not settings.vllm_url:
+        return None
+    from backends.vllm import Timeouts, VllmGenerator
+
+    waits = settings.timeouts
+    timeouts = Timeouts(
+        connect=waits.connect,
+        first_token=waits.first_token,
+        idle=waits.between_tokens,
+        total=waits.request,
+    )
+    return await stack.enter_async_context(
+        VllmGenerator.open(
+            ",".join(settings.vllm_url),
+            model=settings.vllm_model,
+            api_key=_secret(settings.vllm_api_key),
+            timeouts=timeouts,
+        )
+    )
+
+
+def _parts(
+    settings: Settings,
+    spans: Tracing,
+    embedder: Embedder,
+    store: PgvectorStore,
+    generator: Generator | None,
+) -> Parts:
+    from backends.extractive import ExtractiveGenerator
+
+    policy = _policy(settings.policy)
+    traced = TracedEmbedder(embedder, spans)
+    quoting = TracedGenerator(ExtractiveGenerator(embedder), spans, provider="extractive")
+    speaking = TracedGenerator(generator, spans, provider="vllm") if generator else None
+    evidence = EvidenceFinder(
+        TracedRetriever(store, spans),
+        traced,
+        min_similarity=policy.evidence_min_similarity,
+        min_coverage=policy.evidence_min_coverage,
+        limit=settings.passages,
+    )
+    agents: Mapping[Route, Agent] = {
+        Route.FACTUAL: FactualAgent(quoting, None if settings.facts == "extractive" else speaking),
+        Route.BEHAVIOURAL: BehaviouralAgent(speaking),
+        Route.HYBRID: HybridAgent(speaking),
+    }
+    return Parts(
+        embedder=traced,
+        classifier=HeadsClassifier(shipped_heads(), embedder.model),
+        policy=policy,
+        evidence=evidence,
+        agents=agents,
+        judge=Judge(speaking) if settings.judge and speaking else None,
+        tracing=spans,
+        request_timeout_s=settings.timeouts.request,
+    )
+
+
+def _policy(path: Path | None) -> Policy:
+    if path is None:
+        return shipped_policy()
+    try:
+        return Policy.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, InvalidPolicy) as error:
+        raise SettingsError([f"policy: {path}: {error}"]) from error
+
+
+async def _pinged(answer: Awaitable[object]) -> str:
+    try:
+        async with asyncio.timeout(PING_TIMEOUT_S):
+            await answer
+    except BackendError as error:
+        return str(error)
+    except TimeoutError:
+        return f"no answer within {PING_TIMEOUT_S:g} s"
+    return "ok"
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None

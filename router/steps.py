@@ -1,0 +1,317 @@
+"""The steps of the main path: each takes the state, does one thing, returns what changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+
+from agents.base import Agent, Cited, Evidence, Reply, Task, Token
+from agents.condense import condense
+from agents.errors import BrokenFormat, NoModel
+from agents.evidence import abstention, reformulated
+from backends.errors import BackendError, Unavailable
+from router.answer import Answer, Decided, Event, EvidenceFound, Finished
+from router.errors import DeadlineExceeded
+from router.messages import from_langchain, to_langchain
+from router.policy import Decision, Policy, Route
+from router.request import Request, read_request
+from router.tracing.steps import Trace, decision_attributes, step_span
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from langchain_core.messages import BaseMessage
+    from opentelemetry.trace import Span
+
+    from agents.base import AgentEvent
+    from agents.evidence import EvidenceFinder
+    from agents.judge import Judge
+    from backends.base import Embedder
+    from router.classify import Classifier
+    from router.tracing.setup import Tracing
+
+NAMES: Final = (
+    "condense",
+    "classify",
+    "escalate",
+    "retrieve",
+    "reformulate",
+    "abstain",
+    "behavioural",
+    "factual",
+    "hybrid",
+    "fall_back",
+    "done",
+)
+"""Every step, in the order of the main path."""
+
+MAX_SEARCHES: Final = 2
+"""The question as asked, and one reformulation."""
+
+Emit = Callable[[Event], None]
+Update = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What belongs to one question from beginning to end."""
+
+    request: Request
+    trace: Trace
+    deadline: float
+    """On the event loop's clock."""
+
+
+class State(TypedDict, total=False):
+    """What the steps hand on. ``route`` is the one to follow now, ``decision`` the one made."""
+
+    run: Run
+    task: Task
+    decision: Decision
+    must_escalate: bool
+    route: Route
+    query: str
+    evidence: Evidence
+    searches: int
+    failure: Exception
+    degraded: str
+    reply: Reply
+    timings: dict[str, float]
+    first_token_ms: float | None
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the steps work with; made by ``router.app``, or by a test from twins."""
+
+    embedder: Embedder
+    classifier: Classifier
+    policy: Policy
+    evidence: EvidenceFinder
+    agents: Mapping[Route, Agent]
+    judge: Judge | None
+    tracing: Tracing
+    request_timeout_s: float
+
+
+class Steps:
+    """The steps, bound to the parts that they work with. Safe to use for many questions at once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def start(self, request: Request, *, traceparent: Mapping[str, str] | None = None) -> Run:
+        """Begin a question: its trace and its deadline."""
+        trace = Trace(self._parts.tracing, traceparent=traceparent)
+        trace.asked(request.conversation)
+        deadline = asyncio.get_running_loop().time() + self._parts.request_timeout_s
+        return Run(request, trace, deadline)
+
+    async def run(self, name: str, state: Mapping[str, Any], emit: Emit) -> Update:
+        """Run one step under its span, its share of the clock and the request's deadline.
+
+        Raises:
+            DeadlineExceeded: The whole request has taken longer than it may.
+            AgentError, BackendError: What the step could not mend.
+        """
+        if "run" not in state:
+            state = {**state, "run": self.start(_request_of(state))}
+        run: Run = state["run"]
+        began = perf_counter()
+        try:
+            with step_span(self._parts.tracing, name, run.trace.context) as span:
+                async with asyncio.timeout_at(run.deadline):
+                    update = await getattr(self, f"_{name}")(cast("State", state), emit, span)
+        except TimeoutError as error:
+            late = self._late(name)
+            run.trace.failed(late)
+            raise late from error
+        except BaseException as error:
+            run.trace.failed(error)
+            raise
+        timings = dict(state.get("timings", {}))
+        timings[name] = timings.get(name, 0.0) + (perf_counter() - began) * 1000
+        return {"run": run, "timings": timings, **update}
+
+    async def decide(self, run: Run) -> Decision:
+        """Decide and stop there."""
+        state: dict[str, Any] = {"run": run}
+        for name in ("condense", "classify"):
+            state |= await self.run(name, state, _unheard)
+        if state["must_escalate"]:
+            state |= await self.run("escalate", state, _unheard)
+        decision: Decision = state["decision"]
+        return decision
+
+    async def _condense(self, state: State, emit: Emit, span: Span) -> Update:
+        request = state["run"].request
+        task = Task(
+            question=condense(request.conversation),
+            conversation=request.conversation,
+            principals=request.principals,
+            adapter=request.adapter,
+            sampling=request.sampling,
+            schema=request.schema,
+        )
+        return {"task": task}
+
+    async def _classify(self, state: State, emit: Emit, span: Span) -> Update:
+        task, run = state["task"], state["run"]
+        embedding = (await self._parts.embedder.embed([task.question]))[0]
+        scores = await self._parts.classifier.classify(task.question, embedding)
+        decision = self._parts.policy.decide(
+            scores.needs_facts, scores.needs_manner, features=scores.features
+        )
+        if run.request.route is not None:
+            decision = self._parts.policy.forced(run.request.route, decision)
+        must_escalate = (
+            decision.uncertain
+            and decision.decided_by == "classifier"
+            and self._parts.judge is not None
+        )
+        span.set_attributes(decision_attributes(decision))
+        update: Update = {
+            "task": replace(task, embedding=embedding),
+            "decision": decision,
+            "route": decision.route,
+            "must_escalate": must_escalate,
+        }
+        if not must_escalate:
+            self._announce(run, decision, emit)
+        return update
+
+    async def _escalate(self, state: State, emit: Emit, span: Span) -> Update:
+        judge, decision = self._parts.judge, state["decision"]
+        assert judge is not None, "only an existing judge is escalated to"
+        try:
+            verdict = await judge.verdict(state["task"])
+        except (BackendError, BrokenFormat) as error:
+            # The classifier's decision stands; a judge is a help, not a requirement.
+            span.set_attribute("error.type", type(error).__qualname__)
+        else:
+            decision = self._parts.policy.judged(
+                decision, verdict.needs_facts, verdict.needs_manner
+            )
+        span.set_attributes(decision_attributes(decision))
+        self._announce(state["run"], decision, emit)
+        return {"decision": decision, "route": decision.route}
+
+    async def _retrieve(self, state: State, emit: Emit, span: Span) -> Update:
+        hybrid = state["route"] is Route.HYBRID
+        evidence = await self._parts.evidence.find(
+            state["task"], hybrid=hybrid, query=state.get("query")
+        )
+        span.set_attributes(
+            {
+                "router.evidence.sufficient": evidence.sufficient,
+                "router.evidence.coverage": evidence.coverage,
+                "router.evidence.passages": len(evidence.passages),
+            }
+        )
+        emit(EvidenceFound(evidence))
+        return {"evidence": evidence, "searches": state.get("searches", 0) + 1}
+
+    async def _reformulate(self, state: State, emit: Emit, span: Span) -> Update:
+        return {"query": reformulated(state["evidence"].query)}
+
+    async def _abstain(self, state: State, emit: Emit, span: Span) -> Update:
+        reply = abstention(state["task"], state["evidence"])
+        emit(Token(reply.text))
+        return {"reply": reply}
+
+    async def _behavioural(self, state: State, emit: Emit, span: Span) -> Update:
+        return await self._answer(Route.BEHAVIOURAL, state, emit)
+
+    async def _factual(self, state: State, emit: Emit, span: Span) -> Update:
+        return await self._answer(Route.FACTUAL, state, emit)
+
+    async def _hybrid(self, state: State, emit: Emit, span: Span) -> Update:
+        return await self._answer(Route.HYBRID, state, emit)
+
+    async def _answer(self, route: Route, state: State, emit: Emit) -> Update:
+        """Let the agent speak; before its first token a failure may still lead elsewhere."""
+        reply: Reply | None = None
+        first_token: float | None = None
+        events = self._parts.agents[route].answer(state["task"], state.get("evidence"))
+        try:
+            async with aclosing(cast("AsyncGenerator[AgentEvent]", events)) as heard:
+                async for event in heard:
+                    match event:
+                        case Reply():
+                            reply = event
+                        case Token() | Cited():
+                            first_token = first_token or state["run"].trace.elapsed_ms()
+                            emit(event)
+        except (NoModel, Unavailable) as error:
+            fallback = self._parts.policy.fallbacks.get(route)
+            if first_token is not None or "degraded" in state or fallback is None:
+                raise
+            return {"failure": error}
+        assert reply is not None, "an agent ends with a reply"
+        return {"reply": reply, "first_token_ms": first_token}
+
+    async def _fall_back(self, state: State, emit: Emit, span: Span) -> Update:
+        failed = state["route"]
+        route = self._parts.policy.fallbacks[failed]
+        assert route is not None, "the agent's step has looked"
+        degraded = (
+            f"{failed.value} answer not possible, answered as {route.value}: {state['failure']}"
+        )
+        span.set_attribute("router.degraded", degraded)
+        return {"route": route, "degraded": degraded}
+
+    async def _done(self, state: State, emit: Emit, span: Span) -> Update:
+        run, reply = state["run"], state["reply"]
+        timings = {**state["timings"], "total": run.trace.elapsed_ms()}
+        if (first_token := state.get("first_token_ms")) is not None:
+            timings["first_token"] = first_token
+        answer = Answer(
+            text=reply.text,
+            decision=state["decision"],
+            citations=reply.citations,
+            evidence=state.get("evidence"),
+            usage=reply.usage,
+            timings_ms=timings,
+            degraded=_joined(state.get("degraded"), reply.degraded),
+            abstained=reply.abstained,
+            standalone_question=state["task"].question,
+            model=reply.model,
+            finish_reason=reply.finish_reason,
+            trace_id=run.trace.id,
+        )
+        run.trace.answered(answer)
+        emit(Finished(answer))
+        return {"answer": answer, "messages": [to_langchain(answer)]}
+
+    def _late(self, step: str) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"The question took longer than {self._parts.request_timeout_s:g} s, "
+            f"in the step {step!r}. Raise timeouts.request if that is expected."
+        )
+
+    def _announce(self, run: Run, decision: Decision, emit: Emit) -> None:
+        run.trace.decided(decision)
+        emit(Decided(decision, run.trace.id))
+
+
+def _request_of(state: Mapping[str, Any]) -> Request:
+    """Read what a surrounding graph hands in: a question, or LangChain messages."""
+    messages: list[BaseMessage] = state.get("messages") or []
+    question = state.get("question")
+    return read_request(
+        question if question is not None else from_langchain(messages),
+        principal=state.get("principal"),
+    )
+
+
+def _joined(*notes: str | None) -> str | None:
+    return " ".join(note for note in notes if note) or None
+
+
+def _unheard(event: Event) -> None:
+    """For those who only want to know the decision."""

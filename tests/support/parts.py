@@ -1,0 +1,126 @@
+"""The main path on twins: every edge of the graph can be walked without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agents.behavioural import BehaviouralAgent
+from agents.evidence import EvidenceFinder
+from agents.factual import FactualAgent
+from agents.hybrid import HybridAgent
+from agents.judge import Judge
+from backends.base import Generator, NewDocument, NewPassage
+from backends.extractive import ExtractiveGenerator
+from backends.memory.embedder import HashingEmbedder
+from backends.memory.generator import ScriptedGenerator
+from backends.memory.store import MemoryStore
+from backends.principals import parse_principals
+from router.api import Router
+from router.app import App
+from router.classify import Scores
+from router.config import Settings
+from router.policy import Policy, Route
+from router.steps import Parts, Steps
+from router.tracing.ports import TracedEmbedder, TracedGenerator, TracedRetriever
+from router.tracing.setup import Tracing
+
+if TYPE_CHECKING:
+    from agents.base import Agent
+    from backends.base import Vector
+
+RETURNS = "Unworn boots may be returned within 45 days of delivery for a full refund."
+SALARY = "Salary band C pays between 36,000 and 43,500 euros a year in Germany."
+
+
+class FixedClassifier:
+    """Says what the test wants it to say."""
+
+    def __init__(self, needs_facts: float, needs_manner: float) -> None:
+        self._scores = (needs_facts, needs_manner)
+        self.questions: list[str] = []
+
+    async def classify(self, question: str, embedding: Vector) -> Scores:
+        self.questions.append(question)
+        return Scores(*self._scores, features={})
+
+
+@dataclass
+class World:
+    """Twins of everything that the steps work with, and the steps on top of them."""
+
+    tracing: Tracing
+    facts: float = 0.95
+    manner: float = 0.05
+    model: ScriptedGenerator | None = None
+    judge: ScriptedGenerator | None = None
+    wording: bool = False
+    policy: Policy = field(default_factory=Policy)
+    request_timeout_s: float = 30.0
+    embedder: HashingEmbedder = field(default_factory=HashingEmbedder)
+    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def parts(self) -> Parts:
+        embedder = TracedEmbedder(self.embedder, self.tracing)
+        quoting = ExtractiveGenerator(self.embedder)
+        speaking = self._traced(self.model)
+        agents: Mapping[Route, Agent] = {
+            Route.FACTUAL: FactualAgent(quoting, speaking if self.wording else None),
+            Route.BEHAVIOURAL: BehaviouralAgent(speaking),
+            Route.HYBRID: HybridAgent(speaking),
+        }
+        judge = self._traced(self.judge)
+        return Parts(
+            embedder=embedder,
+            classifier=FixedClassifier(self.facts, self.manner),
+            policy=self.policy,
+            evidence=EvidenceFinder(
+                TracedRetriever(self.store, self.tracing),
+                embedder,
+                min_similarity=0.1,
+                min_coverage=0.3,
+                limit=4,
+            ),
+            agents=agents,
+            judge=Judge(judge) if judge else None,
+            tracing=self.tracing,
+            request_timeout_s=self.request_timeout_s,
+        )
+
+    def _traced(self, generator: ScriptedGenerator | None) -> Generator | None:
+        if generator is None:
+            return None
+        return TracedGenerator(generator, self.tracing, provider="scripted")
+
+    def steps(self) -> Steps:
+        return Steps(self.parts())
+
+    def router(self) -> Router:
+        """The library's front door on these twins; call inside the event loop."""
+        from router.graph import build_graph
+
+        steps = self.steps()
+        app = App(
+            settings=Settings(),
+            steps=steps,
+            graph=build_graph(steps),
+            documents=self.store,
+            embedder=self.embedder,
+            generator=self.model,
+        )
+        return Router(app, loop=asyncio.get_running_loop())
+
+    async def publish(self, source: str, body: str, acl: str | Sequence[str] = "everyone") -> None:
+        """Store a document of one passage."""
+        document = NewDocument(
+            source=source,
+            title=source,
+            body=body,
+            media_type="text/plain",
+            fingerprint=body,
+            acl=parse_principals(acl),
+        )
+        passages = [NewPassage(0, len(body), body)]
+        await self.store.publish(document, passages, await self.embedder.embed([body]))

@@ -1,0 +1,288 @@
+"""The main path: every edge, on twins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import pytest
+
+from agents.base import Cited, Token
+from agents.errors import NoModel
+from backends.errors import Unavailable
+from backends.memory.generator import Script, ScriptedGenerator
+from router.answer import Answer, Decided, Event, EvidenceFound, Finished
+from router.errors import DeadlineExceeded
+from router.graph import build_graph
+from router.policy import Policy, Route
+from router.request import read_request
+from router.tracing.setup import Tracing, tracing
+from tests.support.parts import RETURNS, SALARY, World
+
+QUESTION = "How long may unworn boots be returned?"
+DOWN = Unavailable("The model server does not answer.", backend="model server")
+
+
+async def walk(world: World, question: Any = QUESTION, **asked: Any) -> list[Event]:
+    """Go through the graph and return the events in their order."""
+    asked.setdefault("principal", "user:ana")
+    steps = world.steps()
+    run = steps.start(read_request(question, **asked))
+    stream = build_graph(steps).astream({"run": run}, stream_mode="custom")
+    return [event async for event in cast("AsyncGenerator[Event]", stream)]
+
+
+def answer_of(events: list[Event]) -> Answer:
+    assert isinstance(events[-1], Finished)
+    return events[-1].answer
+
+
+@pytest.fixture
+def traced() -> Tracing:
+    with tracing() as opened:
+        return opened
+
+
+async def test_a_factual_question_is_answered_from_evidence_with_citations(traced: Tracing) -> None:
+    world = World(traced)
+    await world.publish("returns", RETURNS)
+
+    events = await walk(world)
+
+    kinds = [type(event) for event in events]
+    assert kinds[:2] == [Decided, EvidenceFound]
+    assert kinds.index(Token) < kinds.index(Cited) < kinds.index(Finished)
+    answer = answer_of(events)
+    assert answer.decision.route is Route.FACTUAL
+    assert "45 days" in answer.text
+    assert answer.citations[0].quote in RETURNS
+
+
+async def test_the_tokens_of_a_stream_add_up_to_the_answer(traced: Tracing) -> None:
+    world = World(traced)
+    await world.publish("returns", RETURNS)
+
+    events = await walk(world)
+
+    shown = "".join(event.text for event in events if isinstance(event, Token))
+    assert shown == answer_of(events).text
+
+
+async def test_a_behavioural_question_goes_straight_to_the_model(traced: Tracing) -> None:
+    world = World(traced, facts=0.02, manner=0.97, model=ScriptedGenerator("Ahoy!"))
+
+    events = await walk(world, "Say hello like a pirate")
+
+    assert [type(event) for event in events if not isinstance(event, Token)] == [Decided, Finished]
+    assert answer_of(events).text == "Ahoy!"
+
+
+async def test_a_hybrid_question_gives_the_model_the_evidence(traced: Tracing) -> None:
+    model = ScriptedGenerator("Good news: boots may be returned within 45 days of delivery. [1]")
+    world = World(traced, facts=0.97, manner=0.97, model=model)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world, "Write a friendly reply about returning unworn boots"))
+
+    assert RETURNS in model.requests[0].messages[0].content
+    assert answer.decision.route is Route.HYBRID
+    assert answer.citations[0].quote in RETURNS
+
+
+async def test_thin_evidence_is_searched_for_once_more_and_then_admitted(traced: Tracing) -> None:
+    world = World(traced)
+    await world.publish("returns", RETURNS)
+
+    events = await walk(world, "Could you tell me where visitors park their bicycles?")
+
+    assert sum(isinstance(event, EvidenceFound) for event in events) == 2
+    assert answer_of(events).abstained
+    assert "visitors park their bicycles" in answer_of(events).text
+
+
+async def test_what_the_asker_may_not_see_reads_like_what_does_not_exist(traced: Tracing) -> None:
+    hidden, absent = World(traced), World(traced)
+    await hidden.publish("salary", SALARY, acl="group:hr")
+
+    question = "What does salary band C pay in Germany?"
+
+    assert (
+        answer_of(await walk(hidden, question)).text == answer_of(await walk(absent, question)).text
+    )
+    allowed = await walk(hidden, question, principal="user:ana,group:hr")
+    assert "43,500" in answer_of(allowed).text
+
+
+async def test_without_a_principal_nothing_is_searched_and_the_answer_says_so(
+    traced: Tracing,
+) -> None:
+    world = World(traced)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world, principal=None))
+
+    assert answer.abstained
+    assert "without a principal" in answer.text
+
+
+async def test_an_uncertain_decision_goes_to_the_judge(traced: Tracing) -> None:
+    world = World(
+        traced,
+        facts=0.55,
+        manner=0.1,
+        model=ScriptedGenerator("Ahoy!"),
+        judge=ScriptedGenerator("manner"),
+    )
+
+    answer = answer_of(await walk(world))
+
+    assert answer.decision.decided_by == "judge"
+    assert answer.decision.route is Route.BEHAVIOURAL
+
+
+async def test_a_judge_that_is_down_leaves_the_decision_to_the_policy(traced: Tracing) -> None:
+    judge = ScriptedGenerator()
+    judge.unavailable = DOWN
+    world = World(traced, facts=0.55, manner=0.1, judge=judge)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world))
+
+    assert answer.decision.decided_by == "classifier"
+    assert answer.decision.route is Route.FACTUAL
+
+
+async def test_an_uncertain_decision_without_a_judge_takes_the_uncertain_route(
+    traced: Tracing,
+) -> None:
+    policy = Policy(uncertain_route=Route.FACTUAL)
+    world = World(traced, facts=0.45, manner=0.1, policy=policy)
+    await world.publish("returns", RETURNS)
+
+    assert answer_of(await walk(world)).decision.route is Route.FACTUAL
+
+
+async def test_a_route_that_the_caller_insists_on_is_taken(traced: Tracing) -> None:
+    world = World(traced, facts=0.02, manner=0.97)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world, route="factual"))
+
+    assert answer.decision.decided_by == "caller"
+    assert answer.decision.needs_manner == 0.97
+    assert answer.citations
+
+
+async def test_a_hybrid_question_without_a_model_is_answered_with_facts_and_says_so(
+    traced: Tracing,
+) -> None:
+    world = World(traced, facts=0.97, manner=0.97)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world))
+
+    assert "45 days" in answer.text
+    assert answer.degraded is not None
+    assert "ROUTER_VLLM_URL" in answer.degraded
+
+
+async def test_a_behavioural_question_without_a_model_fails_clearly(traced: Tracing) -> None:
+    world = World(traced, facts=0.02, manner=0.97)
+
+    with pytest.raises(NoModel, match="ROUTER_VLLM_URL"):
+        await walk(world, "Say hello like a pirate")
+
+
+async def test_a_fallback_to_a_route_with_facts_retrieves_first(traced: Tracing) -> None:
+    policy = Policy(fallbacks={Route.BEHAVIOURAL: Route.FACTUAL})
+    world = World(traced, facts=0.02, manner=0.97, policy=policy)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world))
+
+    assert answer.citations
+    assert answer.degraded is not None
+
+
+async def test_a_fallback_that_fails_as_well_does_not_go_round_in_circles(traced: Tracing) -> None:
+    policy = Policy(fallbacks={Route.BEHAVIOURAL: Route.HYBRID, Route.HYBRID: Route.BEHAVIOURAL})
+    world = World(traced, facts=0.02, manner=0.97, policy=policy)
+    await world.publish("returns", RETURNS)
+
+    with pytest.raises(NoModel):
+        await walk(world)
+
+
+async def test_a_model_that_fails_in_mid_answer_does_not_fall_back(traced: Tracing) -> None:
+    script = Script(text="Good news about boots", fails_with=DOWN, fails_after=2)
+    world = World(traced, facts=0.97, manner=0.97, model=ScriptedGenerator(script))
+    await world.publish("returns", RETURNS)
+
+    with pytest.raises(Unavailable):
+        await walk(world)
+
+
+async def test_a_model_that_is_down_leaves_factual_answers_to_quotation(traced: Tracing) -> None:
+    model = ScriptedGenerator()
+    model.unavailable = DOWN
+    world = World(traced, model=model, wording=True)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world))
+
+    assert "45 days" in answer.text
+    assert answer.degraded is not None
+
+
+async def test_closing_a_stream_early_cancels_the_model(traced: Tracing) -> None:
+    gate = asyncio.Event()
+    model = ScriptedGenerator(Script(text="one two three", gate=gate))
+    world = World(traced, facts=0.02, manner=0.97, model=model)
+    steps = world.steps()
+    run = steps.start(read_request("Say hello", principal="user:ana"))
+    stream = cast(
+        "AsyncGenerator[Event]",
+        build_graph(steps).astream({"run": run}, stream_mode="custom"),
+    )
+    async for event in stream:
+        if isinstance(event, Token):
+            break
+
+    await stream.aclose()
+
+    async with asyncio.timeout(1):
+        await model.abandoned.wait()
+
+
+async def test_a_question_that_takes_too_long_is_ended_by_its_deadline(traced: Tracing) -> None:
+    model = ScriptedGenerator(Script(text="one two", gate=asyncio.Event()))
+    world = World(traced, facts=0.02, manner=0.97, model=model, request_timeout_s=0.05)
+
+    with pytest.raises(DeadlineExceeded, match="behavioural"):
+        await walk(world, "Say hello")
+
+
+async def test_the_graph_is_a_node_of_a_chat_graph(traced: Tracing) -> None:
+    from langchain_core.messages import AIMessage, HumanMessage
+    from langgraph.graph import END, START, MessagesState, StateGraph
+
+    class Chat(MessagesState):
+        principal: str
+
+    world = World(traced)
+    await world.publish("returns", RETURNS)
+    outer = StateGraph(Chat)
+    outer.add_node("router", build_graph(world.steps()))
+    outer.add_edge(START, "router")
+    outer.add_edge("router", END)
+
+    state = await outer.compile().ainvoke(
+        {"messages": [HumanMessage(QUESTION)], "principal": "user:ana"}
+    )
+
+    assert len(state["messages"]) == 2
+    said = state["messages"][-1]
+    assert isinstance(said, AIMessage)
+    assert "45 days" in said.content
+    assert said.response_metadata["decision"]["route"] == "factual"
