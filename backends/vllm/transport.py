@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -243,9 +244,11 @@ def timed_out(server: str, clock: Clock) -> TimedOut:
 
 
 def _unreachable(replica: Replica, error: OSError) -> Unavailable:
-    reason = f" ({error.strerror})" if error.strerror else ""
+    # asyncio puts a sentence of its own, with the address, where the system's reason would stand.
+    number = error.errno or 0
+    reason = os.strerror(number) if number > 0 else error.strerror or "no answer"
     return Unavailable(
-        f"The model server at {replica.name} cannot be reached{reason}.",
+        f"The model server at {replica.name} cannot be reached ({reason}).",
         backend=wire.BACKEND,
         hint="Start one with `vllm serve MODEL --enable-lora`, or correct its address.",
     )

@@ -232,6 +232,7 @@ async def test_a_refused_connection_is_unavailable_with_a_way_to_start_one(strea
     async with nobody() as url, client_of(url) as generator:
         with pytest.raises(Unavailable) as caught:
             await (text_of(generator) if streamed else generator.complete(ASKED))
+    assert "cannot be reached (Connection refused)" in caught.value.problem
     assert "vllm serve" in caught.value.hint
 
 
