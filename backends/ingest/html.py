@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from backends.errors import UnreadableDocument
 from backends.ingest.document import ReadDocument, one_line, title_from_name, unix_newlines
+from backends.ingest.nesting import MAX_DEPTH, nests_too_deep
 from backends.ingest.text import decode
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ _DROPPED = frozenset(_DROPPED_TAGS.split())
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 
+_MAX_INDENT = 8
+"""Lists nested deeper are indented no further: indentation would grow with the square of depth."""
+
 
 def read_html(source: str, data: bytes) -> ReadDocument:
     """Read HTML: the text of its content, as Markdown-like blocks a blank line apart.
@@ -31,7 +36,7 @@ def read_html(source: str, data: bytes) -> ReadDocument:
     ``<title>``, else the first ``<h1>``, else made from the file name.
 
     Raises:
-        UnreadableDocument: It is not text.
+        UnreadableDocument: It is not text, or nests too deep to be parsed in good time.
     """
     tree = _parse(source, data)
     title = tree.css_first("head > title") or tree.css_first("h1")
@@ -50,8 +55,20 @@ def _parse(source: str, data: bytes) -> LexborHTMLParser:
 
     # The HTML Standard looks for a declared encoding in the first 1024 bytes and no further.
     if re.search(rb"charset\s*=", data[:1024], re.IGNORECASE) and b"\0" not in data:
+        _check_nesting(source, data.decode("latin-1"))
         return LexborHTMLParser(data, encoding=True)
-    return LexborHTMLParser(decode(source, data)[0])
+    text = decode(source, data)[0]
+    _check_nesting(source, text)
+    return LexborHTMLParser(text)
+
+
+def _check_nesting(source: str, markup: str) -> None:
+    if nests_too_deep(markup):
+        raise UnreadableDocument(
+            source,
+            f"nests its elements more than {MAX_DEPTH} deep",
+            hint="Save the page anew from a browser, or convert it to text.",
+        )
 
 
 def _walk(root: LexborNode, writer: _Writer) -> None:
@@ -148,7 +165,7 @@ class _Writer:
         if tag in _HEADINGS:
             self._prefix = _HEADINGS[tag]
         elif tag == "li":
-            self._prefix = "  " * max(0, self._list_depth - 1) + "- "
+            self._prefix = self._indent(-1) + "- "
         elif tag in {"ul", "ol"}:
             self._list_depth += 1
         elif tag == "table":
@@ -194,11 +211,14 @@ class _Writer:
         if self._prefix.startswith("#"):
             text = " ".join(text.split())
         # Later paragraphs of a list item are indented, which keeps them with the item.
-        indent = "  " * self._list_depth
+        indent = self._indent()
         body = text.replace("\n", "\n" + indent)
         item = self._prefix.endswith("- ")
         self._blocks.append(("item" if item else "block", (self._prefix or indent) + body))
         self._prefix = ""
+
+    def _indent(self, deeper: int = 0) -> str:
+        return "  " * max(0, min(self._list_depth, _MAX_INDENT) + deeper)
 
     def _taken(self) -> str:
         text, self._inline = "".join(self._inline), []

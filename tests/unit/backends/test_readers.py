@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -194,9 +195,21 @@ def test_html_says_its_own_encoding() -> None:
     assert read_document("a.html", data).body == "Привет"
 
 
-def test_html_nested_thousands_deep_is_read() -> None:
-    data = b"<div>" * 20_000 + b"deep" + b"</div>" * 20_000
+def test_html_nested_beyond_any_recursion_limit_is_read() -> None:
+    data = b"<div>" * 1_900 + b"deep" + b"</div>" * 1_900
     assert read_document("a.html", data).body == "deep"
+
+
+@pytest.mark.parametrize("unit", [b"<ul><li>", b"<x/>", b"<DIV class=a>", b"<svg><g>"])
+def test_html_nested_to_stall_a_parser_is_refused(unit: bytes) -> None:
+    assert "deep" in refusal("a.html", unit * 100_000 + b"text").reason
+
+
+@pytest.mark.parametrize(
+    "unit", [b"<p>a", b"<li>a", b"<br/>a", b"<svg><path/></svg>a", b"<div>a</div>"]
+)
+def test_html_that_is_long_but_flat_is_read(unit: bytes) -> None:
+    assert read_document("a.html", unit * 3_000).body.count("a") == 3_000
 
 
 def test_html_with_nothing_but_navigation_holds_no_text() -> None:
@@ -237,3 +250,10 @@ def test_a_pdf_without_a_text_layer_is_taken_for_a_scan() -> None:
 @pytest.mark.parametrize("data", [b"not a pdf", pdf(["Hello."])[:60]])
 def test_a_damaged_pdf_is_refused_with_the_reason(data: bytes) -> None:
     assert "damaged or not a PDF" in refusal("a.pdf", data).reason
+
+
+def test_pdfs_are_read_from_many_threads_at_once() -> None:
+    files = [pdf([f"Page {number}."], [f"Of {number}."]) for number in range(64)]
+    with ThreadPoolExecutor(8) as threads:
+        bodies = list(threads.map(lambda data: read_document("a.pdf", data).body, files))
+    assert bodies == [f"Page {number}.\n\nOf {number}." for number in range(64)]
