@@ -37,23 +37,28 @@ def decision_line(decision: Decision) -> Text:
     )
 
 
-def citation_text(citation: Citation) -> Text:
-    """Return number, title and heading, and below them the quote."""
+def citation_texts(citations: Sequence[Citation]) -> list[Text]:
+    """Return for each cited passage its number, title and heading, and below them the quotes."""
     from rich.text import Text
 
-    place = citation.title + (f" › {citation.heading}" if citation.heading else "")
-    page = f", page {citation.page}" if citation.page is not None else ""
-    return Text.assemble(
-        (f"[{citation.number}] ", "bold green"),
-        (one_line(place + page, 80), "green"),
-        f"\n“{one_line(citation.quote, _QUOTE)}”",
-    )
-
-
-def distinct(citations: Sequence[Citation]) -> list[Citation]:
-    """Return each cited span once, by number; one may be marked several times in a text."""
-    seen = {(c.number, c.passage_id, c.start, c.end): c for c in citations}
-    return [seen[key] for key in sorted(seen)]
+    quotes: dict[int, list[str]] = {}
+    places: dict[int, str] = {}
+    for citation in citations:
+        heading = f" › {citation.heading}" if citation.heading else ""
+        page = f", page {citation.page}" if citation.page is not None else ""
+        places[citation.number] = one_line(f"{citation.title}{heading}{page}", 80)
+        quote = f"“{one_line(citation.quote, _QUOTE)}”"
+        # A span may be cited more than once in a text; it is shown once.
+        if quote not in (known := quotes.setdefault(citation.number, [])):
+            known.append(quote)
+    return [
+        Text.assemble(
+            (f"[{number}] ", "bold green"),
+            (places[number], "green"),
+            "".join(f"\n{quote}" for quote in quotes[number]),
+        )
+        for number in sorted(quotes)
+    ]
 
 
 def show_answer_footer(console: Console, answer: Answer) -> None:
@@ -63,8 +68,8 @@ def show_answer_footer(console: Console, answer: Answer) -> None:
         from rich.padding import Padding
 
         console.print()
-        for citation in distinct(answer.citations):
-            console.print(Padding(citation_text(citation), (0, 0, 0, 2)))
+        for text in citation_texts(answer.citations):
+            console.print(Padding(text, (0, 0, 0, 2)))
     console.print()
     rows.append(("route", decision_line(answer.decision)))
     rows.append(("why", plain(answer.decision.reason)))

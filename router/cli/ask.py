@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from router.api import Router
     from router.config import Settings
 
-NO_DOCUMENTS = (
+_NO_DOCUMENTS = (
     "No documents are ingested yet, so questions of fact cannot be answered. "
     "Ingest some with: router ingest PATH, or try the sample company with --demo."
 )
@@ -52,9 +52,9 @@ def ask(
 ) -> None:
     """Ask one question."""
     settings = invocation(context).settings(demo=demo)
-    asked = sys.stdin.read() if question == "-" else question
+    asked = _read_question() if question == "-" else question
     asking = Asking(principal, route, adapter)
-    run(_ask(settings, asked, asking, trace=trace, demo=demo, as_json=as_json))
+    run(_ask(settings, readable(asked), asking, trace=trace, demo=demo, as_json=as_json))
 
 
 async def _ask(
@@ -66,9 +66,7 @@ async def _ask(
         async with opened_router(settings, processors=processors) as router:
             await prepare(router, demo=demo)
             answer = await answered(router, question, asking, before=ready, quiet=as_json)
-            empty = not await router.documents.documents()
-    if empty:
-        err().print(NO_DOCUMENTS, style="yellow")
+            await tell_if_empty(router, answer)
     if as_json:
         from router.serialise import answer_json
 
@@ -84,6 +82,11 @@ async def _ask(
         out().print(waterfall(spans.get_finished_spans()))
 
 
+def readable(text: str) -> str:
+    """Return the text without the half characters that Python makes of bytes that are not UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 async def prepare(router: Router, *, demo: bool) -> None:
     """Put the sample company's handbook into the store, unless it is there or not wanted."""
     if not demo:
@@ -93,6 +96,14 @@ async def prepare(router: Router, *, demo: bool) -> None:
 
     with ingestion_bar([HANDBOOK]) as after:
         await ingest_handbook(router.documents, router.embedder, after)
+
+
+async def tell_if_empty(router: Router, answer: Answer) -> None:
+    """Say on standard error that nothing was found because there is nothing to find."""
+    if answer.evidence is None or answer.evidence.passages:
+        return
+    if not await router.documents.documents():
+        err().print(_NO_DOCUMENTS, style="yellow", soft_wrap=True)
 
 
 async def answered(
@@ -139,6 +150,10 @@ async def answered(
     before()
     assert answer is not None, "a stream ends with Finished or raises"
     return answer
+
+
+def _read_question() -> str:
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
 
 
 def _collector() -> InMemorySpanExporter:

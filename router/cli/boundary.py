@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 from typer import Abort, TyperException, echo
@@ -26,6 +27,10 @@ def run(arguments: Sequence[str]) -> int:
         The exit code. With ``--json`` a failure is one JSON object on standard output:
         ``{"error": {"code", "message", …}}``.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a character shows a question mark, not a traceback.
+            stream.reconfigure(errors="replace")
     try:
         code = _run(arguments, as_json=_wants_json(arguments))
         sys.stdout.flush()

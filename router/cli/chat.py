@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -10,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from router.cli.ask import NO_DOCUMENTS, Asking, answered, prepare
+from router.cli.ask import Asking, answered, prepare, readable, tell_if_empty
 from router.cli.opening import opened_router, waiting
 from router.cli.options import As, Demo, Json, invocation
 from router.cli.screen import err, out, put_json
 
 if TYPE_CHECKING:
+    import asyncio
+
     from backends.base import Message
     from router.api import Router
     from router.config import Settings
@@ -30,6 +31,8 @@ def chat(
 
     With --json each line of stdin is one turn, and one object with all turns comes at the end.
     """
+    import asyncio
+
     settings = invocation(context).settings(demo=demo)
     # Between two turns the main thread waits for a line, and nothing else has to run: a runner
     # keeps the loop, and Ctrl-C ends the waiting as well as an answer.
@@ -71,7 +74,7 @@ class Talk:
     def hold(self) -> None:
         """Take turns until the user leaves."""
         for line in _lines(prompting=not self._as_json):
-            match line.strip():
+            match readable(line).strip():
                 case "":
                     continue
                 case "/quit" | "/exit":
@@ -95,7 +98,7 @@ class Talk:
             self._turns.append(
                 {"question": text, "error": {"code": error.code, "message": str(error)}}
             )
-            err().print(f"Error: {error}", style="red")
+            err().print(f"Error: {error}", style="red", soft_wrap=True)
 
     async def _answer(self, text: str) -> None:
         from backends.base import Message
@@ -106,6 +109,7 @@ class Talk:
             answer = await answered(
                 self._router, self._said, self._asking, before=ready, quiet=self._as_json
             )
+            await tell_if_empty(self._router, answer)
         self._said.append(Message("assistant", answer.text))
         self._turns.append({"question": text} | answer_json(answer))
         if not self._as_json:
@@ -116,9 +120,6 @@ async def _open(stack: AsyncExitStack, settings: Settings, *, demo: bool, as_jso
     with waiting("opening"):
         router = await stack.enter_async_context(opened_router(settings))
         await prepare(router, demo=demo)
-        empty = not await router.documents.documents()
-    if empty:
-        err().print(NO_DOCUMENTS, style="yellow")
     if not as_json:
         err().print(
             "Ask away. /reset forgets the conversation, /quit leaves.", style="bright_black"
@@ -129,7 +130,8 @@ async def _open(stack: AsyncExitStack, settings: Settings, *, demo: bool, as_jso
 def _lines(*, prompting: bool) -> Iterator[str]:
     """Yield what the user types, until the end of input."""
     if not prompting or not sys.stdin.isatty():
-        yield from sys.stdin
+        # Bytes that are not UTF-8 spoil one turn at most, not the conversation.
+        yield from (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
         return
     import readline  # noqa: F401 - importing it gives the prompt a history and editing
 

@@ -176,10 +176,18 @@ def _check_weights() -> None:
 
 
 def _policy(settings: Settings, model: str) -> Finding:
-    from router.classify import load_classifier, load_policy
+    from router.classify import HeadsClassifier, shipped_heads, shipped_policy
+    from router.policy import InvalidPolicy, Policy
 
-    policy = load_policy(settings.policy)
-    load_classifier(model)
+    HeadsClassifier(shipped_heads(), model)
+    if settings.policy is None:
+        policy = shipped_policy()
+    else:
+        try:
+            policy = Policy.from_json(settings.policy.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, InvalidPolicy) as error:
+            hint = "Correct the file, or unset ROUTER_POLICY to use the policy that ships."
+            return Finding("fail", f"{settings.policy}: {error}", hint)
     return Finding("ok", f"{policy.name}, and a classifier for {model}")
 
 

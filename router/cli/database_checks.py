@@ -98,7 +98,7 @@ async def _migrations(settings: Settings, url: str) -> Finding:
             )
     if missing := len(known) - len(done):
         return Finding("warn", f"{missing} of {len(known)} have not run", at_start)
-    return Finding("ok", f"all {len(known)} have run in {settings.database_schema!r}")
+    return Finding("ok", f"{len(done)} of {len(known)} have run in {settings.database_schema!r}")
 
 
 @asynccontextmanager

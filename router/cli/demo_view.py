@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final
 
-from router.cli.answers import citation_text, decision_line, distinct, show_rows
+from router.cli.answers import citation_texts, decision_line, show_rows
 from router.cli.progress import report_line, show_problems
 from router.cli.screen import STEP_COLOURS, WIDTH, count, duration, one_line, out, plain
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from router.cli.demo import Told
 
 _PASSAGES: Final = 3
-_BAR: Final = 30
+_BAR: Final = 20
+_STROKES: Final = "━┅─┄"
+"""Neighbouring pieces of a bar differ without colours too."""
+_WORTH_A_MENTION_MS: Final = 0.5
 _NOT_STEPS: Final = frozenset({"total", "first_token"})
 
 _NEXT: Final = (
@@ -70,18 +74,20 @@ def show_summary(told: Sequence[Told], seconds: float) -> None:
     routes = ", ".join(f"{number} {route}" for route, number in found["routes"].items())
     parts = [
         f"{count(len(told), 'question')}: {routes}",
-        count(found["cited"], "cited answer"),
-        f"{found['abstained']} refused for want of evidence",
-        f"{found['without_model']} in need of a model server",
+        f"{found['cited']} cited, {found['abstained']} refused, "
+        f"{found['without_model']} short of a model",
         f"{seconds:.1f} s",
     ]
     console.print("─" * WIDTH, style="bright_black")
     console.print(" · ".join(parts), style="bold")
-    agreed = f"{found['as_expected']} of {len(told)} went the way that a person would send them."
-    console.print(agreed, style="bright_black")
+    console.print(
+        f"{found['routes_as_expected']} of {len(told)} took the route that a person would choose, "
+        f"{found['outcomes_as_expected']} came out as they should.",
+        style="bright_black",
+    )
     if found["without_model"]:
         console.print(
-            "To hear those as well, start a model server and set ROUTER_VLLM_URL.",
+            "For the rest, start a model server and set ROUTER_VLLM_URL.",
             style="bright_black",
         )
     console.print("\nNext:")
@@ -95,12 +101,25 @@ def outcomes(told: Sequence[Told]) -> dict[str, Any]:
     return {
         "questions": len(told),
         "routes": dict(Counter(each.route for each in told if each.route)),
-        "as_expected": sum(each.route == each.asked.expects for each in told),
+        "routes_as_expected": sum(each.route == each.asked.expects for each in told),
+        "outcomes_as_expected": sum(_came_out(each) for each in told),
         "cited": sum(bool(answer.citations) for answer in answers),
         "abstained": sum(answer.abstained for answer in answers),
         "degraded": sum(answer.degraded is not None for answer in answers),
         "without_model": sum(_lacks_model(each) for each in told),
     }
+
+
+def _came_out(told: Told) -> bool:
+    """Whether it was answered, refused, or in want of a model, as the sample says it should be."""
+    match told.asked.outcome:
+        case "answered":
+            return told.answer is not None and bool(told.answer.citations)
+        case "abstained":
+            return told.answer is not None and told.answer.abstained
+        case "needs_model":
+            # With a model server there is nothing that it lacks.
+            return _lacks_model(told) or (told.answer is not None and not told.answer.abstained)
 
 
 def _lacks_model(told: Told) -> bool:
@@ -144,7 +163,7 @@ def _answer_rows(answer: Answer) -> list[tuple[str, RenderableType]]:
         rows.append(("refusal", _styled(plain(answer.text), "yellow")))
     else:
         rows.append(("answer", _styled(plain(answer.text), "bold")))
-    rows += [("", citation_text(citation)) for citation in distinct(answer.citations)]
+    rows += [("", text) for text in citation_texts(answer.citations)]
     if answer.degraded:
         rows.append(("missing", _styled(plain(answer.degraded), "yellow")))
     return rows
@@ -160,9 +179,9 @@ def _times(told: Told) -> Text:
         return Text(taken, style="bright_black")
     whole = sum(steps.values())
     line, rest = Text(), _BAR
-    for step, milliseconds in steps.items():
+    for stroke, (step, milliseconds) in zip(cycle(_STROKES), steps.items(), strict=False):
         piece = min(max(round(milliseconds / whole * _BAR), 1), rest)
-        line.append("━" * piece, STEP_COLOURS.get(step, "white"))
+        line.append(stroke * piece, STEP_COLOURS.get(step, "white"))
         rest -= piece
     named = " · ".join(f"{step} {duration(ms)}" for step, ms in steps.items())
     return line.append(f"  {taken}: {named}", "bright_black")
@@ -173,7 +192,7 @@ def _steps(timings: Mapping[str, float]) -> dict[str, float]:
     return {
         step: milliseconds
         for step, milliseconds in timings.items()
-        if step not in _NOT_STEPS and milliseconds >= 0.05
+        if step not in _NOT_STEPS and milliseconds >= _WORTH_A_MENTION_MS
     }
 
 

@@ -85,14 +85,15 @@ def delete_documents(
         typer.confirm(f"Delete {count(len(sources), 'document')}?", abort=True, err=True)
     deleted = run(_deleted(settings, sources))
     unknown = [source for source in sources if source not in deleted]
+    message = f"There is no document {', '.join(map(repr, unknown))}."
     if as_json:
-        put_json({"deleted": deleted, "unknown": unknown})
+        error = {"error": {"code": "invalid_request", "message": message}} if unknown else {}
+        put_json({"deleted": deleted, "unknown": unknown} | error)
     else:
         for source in deleted:
             out().print(f"deleted {plain(source)}", soft_wrap=True)
-    for source in unknown:
-        err().print(f"There is no document {source!r}.", style="red", soft_wrap=True)
     if unknown:
+        err().print(f"Error: {message}", style="red", soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -128,11 +129,12 @@ def _table(documents: Sequence[DocumentInfo]) -> RenderableType:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("source", overflow="fold", ratio=3)
-    table.add_column("title", overflow="ellipsis", no_wrap=True, ratio=3)
+    longest = max(len(document.source) for document in documents)
+    table.add_column("source", overflow="fold", min_width=min(longest, 50))
+    table.add_column("title", overflow="ellipsis", no_wrap=True, max_width=26)
     table.add_column("version", justify="right", no_wrap=True)
     table.add_column("passages", justify="right", no_wrap=True)
-    table.add_column("seen by", overflow="fold", ratio=2)
+    table.add_column("seen by", overflow="fold", max_width=20)
     for document in documents:
         table.add_row(
             Text(plain(document.source)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +18,8 @@ _Result = TypeVar("_Result")
 
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run a command's coroutine to its end; Ctrl-C cancels it first, then interrupts."""
+    import asyncio
+
     with asyncio.Runner() as runner:
         return runner.run(work)
 
@@ -32,6 +33,8 @@ async def opened_router(
     Raises:
         RouterError: A part cannot be opened.
     """
+    import asyncio
+
     from router.api import Router
     from router.app import open_app
     from router.errors import translated

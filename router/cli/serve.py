@@ -52,10 +52,12 @@ async def _prepare(settings: Settings) -> None:
 
 
 def _tell(settings: Settings) -> None:
-    server = settings.server
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    base = f"http://{host}:{server.port}"
-    console = err()
-    console.print(f"OpenAI-compatible API  {base}/v1", soft_wrap=True)
-    console.print(f"Inspector              {base}/inspector", soft_wrap=True)
+    server, console = settings.server, err()
+    if server.port:
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        base = f"http://{host}:{server.port}"
+        console.print(f"OpenAI-compatible API  {base}/v1", soft_wrap=True)
+        console.print(f"Inspector              {base}/inspector", soft_wrap=True)
+    else:
+        console.print("The system chooses the port; the log says which.")
     console.print("Ctrl-C stops it and lets answers in flight finish.", style="bright_black")

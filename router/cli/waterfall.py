@@ -22,12 +22,18 @@ _TOLD: Final[Mapping[str, str]] = {
     names.EVIDENCE_PASSAGES: "passages",
     names.EVIDENCE_COVERAGE: "coverage",
     names.TOP_K: "top",
-    names.CITATIONS: "citations",
-    names.OUTCOME: "outcome",
+    names.RESPONSE_MODEL: "model",
     names.OUTPUT_TOKENS: "tokens out",
     names.ERROR_TYPE: "error",
 }
 """Attributes worth a place on the screen, and how they are called there."""
+
+_ROOT: Final[Mapping[str, str]] = {
+    names.OUTCOME: "outcome",
+    names.CITATIONS: "citations",
+    names.ERROR_TYPE: "error",
+}
+"""The same for the whole question; the rest stands at its steps."""
 
 
 def waterfall(spans: Sequence[ReadableSpan]) -> RenderableType:
@@ -52,7 +58,7 @@ def waterfall(spans: Sequence[ReadableSpan]) -> RenderableType:
             Text("  " * depth + label, style="bold" if depth == 0 else ""),
             duration((_end(span) - _start(span)) / 1e6),
             Text(_placed(_start(span) - first, _end(span) - first, whole), style=colour),
-            _told(span),
+            _told(span, _ROOT if depth == 0 else _TOLD),
         )
     return table
 
@@ -93,10 +99,10 @@ def _placed(start: int, end: int, whole: int) -> str:
     return " " * left + "━" * (right - left)
 
 
-def _told(span: ReadableSpan) -> str:
+def _told(span: ReadableSpan, wanted: Mapping[str, str]) -> str:
     attributes = span.attributes or {}
     parts = [
-        f"{label} {_short(attributes[key])}" for key, label in _TOLD.items() if key in attributes
+        f"{label} {_short(attributes[key])}" for key, label in wanted.items() if key in attributes
     ]
     return " · ".join(parts)
 
