@@ -54,6 +54,31 @@ def fit_heads(rows: Sequence[Row], embeddings: Vectors, model: str) -> Fitted:
         embeddings: Their unit vectors, shape (rows, d).
         model: Name of the embedding model.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has no stubs
+
+    # Sums in another order end in other bytes; the problem is too small for threads to pay.
+    with threadpool_limits(1):
+        return _fit(rows, embeddings, model)
+
+
+def row_weights(rows: Sequence[Row]) -> Floats:
+    """Weigh rows so that routes get their ``SHARES``, and a big source does not drown a small one.
+
+    Within a route a source counts by the square root of its number of rows. Mean 1.
+    """
+    import numpy as np
+
+    counts = Counter((_family(row), row.route) for row in rows)
+    weights = np.array([counts[_family(row), row.route] ** -0.5 for row in rows])
+    routes = np.array([row.route for row in rows])
+    for route, share in SHARES.items():
+        of_route = routes == route
+        if of_route.any():
+            weights[of_route] *= share / weights[of_route].sum()
+    return np.asarray(weights / weights.mean())
+
+
+def _fit(rows: Sequence[Row], embeddings: Vectors, model: str) -> Fitted:
     import numpy as np
 
     inputs = _inputs(rows, embeddings)
@@ -79,23 +104,6 @@ def fit_heads(rows: Sequence[Row], embeddings: Vectors, model: str) -> Fitted:
     slopes, intercepts = calibration.T
     intercepts = intercepts - slopes * biases
     return Fitted(heads, 1 / (1 + np.exp(-(logits * slopes + intercepts))))
-
-
-def row_weights(rows: Sequence[Row]) -> Floats:
-    """Weigh rows so that routes get their ``SHARES``, and a big source does not drown a small one.
-
-    Within a route a source counts by the square root of its number of rows. Mean 1.
-    """
-    import numpy as np
-
-    counts = Counter((_family(row), row.route) for row in rows)
-    weights = np.array([counts[_family(row), row.route] ** -0.5 for row in rows])
-    routes = np.array([row.route for row in rows])
-    for route, share in SHARES.items():
-        of_route = routes == route
-        if of_route.any():
-            weights[of_route] *= share / weights[of_route].sum()
-    return np.asarray(weights / weights.mean())
 
 
 def _family(row: Row) -> str:

@@ -1,0 +1,187 @@
+"""Two probabilities become a route, a margin and a reason; a policy survives being written down."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.policy import Costs, Decision, InvalidPolicy, Policy, Route
+
+probabilities = st.floats(0, 1)
+policies = st.builds(
+    Policy,
+    version=st.integers(1, 10_000),
+    heads=st.text("0123456789abcdef", max_size=16),
+    facts_threshold=probabilities,
+    manner_threshold=probabilities,
+    uncertain_band=probabilities,
+    uncertain_route=st.sampled_from([None, *Route]),
+    evidence_min_similarity=st.floats(-1, 1),
+    evidence_min_coverage=probabilities,
+)
+
+
+@pytest.mark.parametrize(
+    ("facts", "manner", "route"),
+    [
+        (0.9, 0.1, Route.FACTUAL),
+        (0.1, 0.9, Route.BEHAVIOURAL),
+        (0.9, 0.9, Route.HYBRID),
+        (0.1, 0.1, Route.BEHAVIOURAL),
+    ],
+)
+def test_the_route_follows_from_both_needs(facts: float, manner: float, route: Route) -> None:
+    assert Policy().decide(facts, manner).route is route
+
+
+def test_a_probability_at_its_threshold_counts_as_a_need() -> None:
+    assert Policy(facts_threshold=0.7).decide(0.7, 0.0).route is Route.FACTUAL
+
+
+def test_the_margin_is_the_way_to_the_nearest_other_route() -> None:
+    assert Policy().decide(0.97, 0.4).margin == pytest.approx(0.1)
+
+
+def test_manner_does_not_narrow_the_margin_where_it_changes_nothing() -> None:
+    assert Policy().decide(0.1, 0.5).margin == pytest.approx(0.4)
+
+
+@given(policies, probabilities, probabilities)
+def test_no_step_shorter_than_the_margin_changes_the_likelier_route(
+    policy: Policy, facts: float, manner: float
+) -> None:
+    certain = Policy.from_json(json.dumps({**json.loads(policy.to_json()), "uncertain_band": 0.0}))
+    decision = certain.decide(facts, manner)
+    step = decision.margin * 0.999
+
+    around = [(facts + step, manner), (facts - step, manner), (facts, manner + step)]
+    inside = [(f, m) for f, m in around if 0 <= f <= 1 and 0 <= m <= 1]
+
+    assert {certain.decide(f, m).route for f, m in inside} <= {decision.route}
+
+
+def test_a_decision_near_a_boundary_is_uncertain() -> None:
+    assert Policy(uncertain_band=0.1).decide(0.55, 0.0).uncertain
+
+
+def test_a_decision_far_from_a_boundary_is_certain() -> None:
+    assert not Policy(uncertain_band=0.1).decide(0.97, 0.06).uncertain
+
+
+def test_an_uncertain_question_goes_the_uncertain_route() -> None:
+    policy = Policy(uncertain_route=Route.HYBRID)
+
+    assert policy.decide(0.55, 0.0).route is Route.HYBRID
+
+
+def test_without_an_uncertain_route_the_likelier_one_is_kept() -> None:
+    assert Policy().decide(0.55, 0.0).route is Route.FACTUAL
+
+
+def test_the_reason_is_in_plain_words() -> None:
+    assert Policy().decide(0.97, 0.06).reason == (
+        "asks for something a document would hold: facts .97; no tone or format asked: manner .06"
+    )
+
+
+def test_the_reason_of_an_uncertain_decision_says_so() -> None:
+    reason = Policy(uncertain_route=Route.HYBRID).decide(0.55, 0.0).reason
+
+    assert reason.endswith("uncertain by a margin of .05, and uncertain questions go to hybrid")
+
+
+def test_a_decision_names_its_policy() -> None:
+    assert Policy(version=12).decide(0.9, 0.1).policy == "policy-12"
+
+
+def _uncertain() -> Decision:
+    return Policy().decide(0.55, 0.1, features={"asks": 1.0})
+
+
+def test_a_judge_decides_the_route() -> None:
+    judged = Policy().judged(_uncertain(), needs_facts=True, needs_manner=True)
+
+    assert (judged.route, judged.decided_by) == (Route.HYBRID, "judge")
+
+
+def test_the_caller_decides_the_route() -> None:
+    forced = Policy().forced(Route.BEHAVIOURAL, _uncertain())
+
+    assert (forced.route, forced.decided_by) == (Route.BEHAVIOURAL, "caller")
+
+
+def test_what_the_classifier_said_outlives_being_overruled() -> None:
+    decision = _uncertain()
+    forced = Policy().forced(Route.HYBRID, decision)
+
+    assert (forced.needs_facts, forced.needs_manner, forced.features) == (
+        decision.needs_facts,
+        decision.needs_manner,
+        decision.features,
+    )
+
+
+def test_hybrid_falls_back_to_factual_by_default() -> None:
+    assert Policy().fallbacks == {
+        Route.HYBRID: Route.FACTUAL,
+        Route.BEHAVIOURAL: None,
+        Route.FACTUAL: None,
+    }
+
+
+def test_costs_give_the_threshold_of_least_expected_cost() -> None:
+    costs = Costs(missed_facts=3.0, needless_facts=1.0)
+    threshold = costs.facts_threshold
+
+    assume, do_not = (1 - threshold) * costs.needless_facts, threshold * costs.missed_facts
+    assert assume == pytest.approx(do_not)
+
+
+@given(policies)
+def test_a_policy_that_was_written_down_reads_back_the_same(policy: Policy) -> None:
+    assert Policy.from_json(policy.to_json()) == policy
+
+
+def test_keys_left_out_keep_their_defaults() -> None:
+    assert Policy.from_json('{"version": 3}') == Policy(version=3)
+
+
+def test_fallbacks_left_out_keep_their_defaults() -> None:
+    policy = Policy.from_json('{"fallbacks": {"factual": "behavioural"}}')
+
+    assert policy.fallbacks == {
+        Route.HYBRID: Route.FACTUAL,
+        Route.BEHAVIOURAL: None,
+        Route.FACTUAL: Route.BEHAVIOURAL,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ('{"colour": 1}', "colour: unknown key"),
+        ('{"facts_threshold": 1.5}', "facts_threshold: expected a probability"),
+        ('{"facts_threshold": true}', "facts_threshold: expected a probability"),
+        ('{"manner_threshold": NaN}', "manner_threshold: expected a probability"),
+        ('{"version": 0}', "version: expected a whole number"),
+        ('{"heads": 7}', "heads: expected a string"),
+        ('{"uncertain_route": "both"}', "uncertain_route: expected one of factual"),
+        ('{"costs": {"missed_facts": 0}}', "costs: expected a number above 0"),
+        ('{"costs": {"tea": 1}}', "costs: unknown cost 'tea'"),
+        ('{"fallbacks": {"hybrid": "hybrid"}}', "fallbacks: hybrid cannot fall back to itself"),
+        ('{"fallbacks": []}', "fallbacks: expected an object"),
+    ],
+)
+def test_an_unusable_policy_is_refused_by_key(text: str, complaint: str) -> None:
+    with pytest.raises(InvalidPolicy, match=complaint):
+        Policy.from_json(text)
+
+
+def test_all_wrong_keys_are_named_at_once() -> None:
+    with pytest.raises(InvalidPolicy, match=r"colour.*version.*uncertain_band"):
+        Policy.from_json('{"colour": 1, "version": 0, "uncertain_band": 2}')
