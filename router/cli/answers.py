@@ -28,12 +28,12 @@ def decision_line(decision: Decision) -> Text:
     return Text.assemble(
         (f"{route:<11}", f"bold {ROUTE_COLOURS[route]}"),
         "  facts ",
-        bar(decision.needs_facts, 10, "cyan"),
+        bar(decision.needs_facts, 8, "cyan"),
         f" {decision.needs_facts:.2f}",
-        "   manner ",
-        bar(decision.needs_manner, 10, "yellow"),
+        "  manner ",
+        bar(decision.needs_manner, 8, "yellow"),
         f" {decision.needs_manner:.2f}",
-        (f"   margin {decision.margin:.2f}", "bright_black"),
+        (f"  margin {decision.margin:.2f}", "bright_black"),
     )
 
 

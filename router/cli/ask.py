@@ -64,7 +64,9 @@ async def _ask(
     processors = [_processor(spans)] if spans else []
     with waiting("opening") as ready:
         async with opened_router(settings, processors=processors) as router:
-            await prepare(router, demo=demo)
+            if demo:
+                ready()  # two signs of progress would draw over one another
+                await prepare(router)
             answer = await answered(router, question, asking, before=ready, quiet=as_json)
             await tell_if_empty(router, answer)
     if as_json:
@@ -87,10 +89,8 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-async def prepare(router: Router, *, demo: bool) -> None:
-    """Put the sample company's handbook into the store, unless it is there or not wanted."""
-    if not demo:
-        return
+async def prepare(router: Router) -> None:
+    """Put the sample company's handbook into the store, unless it is there already."""
     from router.cli.progress import ingestion_bar
     from router.demo.company import HANDBOOK, ingest_handbook
 

@@ -117,9 +117,11 @@ class Talk:
 
 
 async def _open(stack: AsyncExitStack, settings: Settings, *, demo: bool, as_json: bool) -> Router:
-    with waiting("opening"):
+    with waiting("opening") as ready:
         router = await stack.enter_async_context(opened_router(settings))
-        await prepare(router, demo=demo)
+        if demo:
+            ready()
+            await prepare(router)
     if not as_json:
         err().print(
             "Ask away. /reset forgets the conversation, /quit leaves.", style="bright_black"

@@ -29,7 +29,7 @@ def ingestion_bar(paths: Sequence[Path]) -> Iterator[Callable[[Progress], None]]
 
     columns = (
         TextColumn("  reading"),
-        BarColumn(40),
+        BarColumn(40, complete_style="cyan", finished_style="green"),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[source]}", style="bright_black", markup=False),

@@ -57,7 +57,7 @@ def _tell(settings: Settings) -> None:
         host = f"[{server.host}]" if ":" in server.host else server.host
         base = f"http://{host}:{server.port}"
         console.print(f"OpenAI-compatible API  {base}/v1", soft_wrap=True)
-        console.print(f"Inspector              {base}/inspector", soft_wrap=True)
+        console.print(f"Readiness              {base}/readyz", soft_wrap=True)
     else:
         console.print("The system chooses the port; the log says which.")
     console.print("Ctrl-C stops it and lets answers in flight finish.", style="bright_black")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from rich.console import RenderableType
 
-_BAR: Final = 32
+_BAR: Final = 24
 
 _TOLD: Final[Mapping[str, str]] = {
     names.ROUTE: "route",
