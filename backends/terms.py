@@ -14,7 +14,8 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from math import log
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ was we were what when where which who whom whose why will with would you your
 def question_terms(text: str) -> Sequence[int]:
     """Return the distinct hashed terms of a question, in order; a bounded number of them."""
     seen: dict[int, None] = {}
-    for term in _terms(text):
+    for term in _terms(text, _stemming()):
         seen.setdefault(_hashed(term))
         if len(seen) >= _MAX_LOOKED_UP:
             break
@@ -69,7 +70,8 @@ def passage_weights(title: str, passages: Sequence[NewPassage]) -> Sequence[Mapp
     The words of the title and of the heading count once each: they say what a passage is about
     where its own text only says "it".
     """
-    return [_weights(title, passage) for passage in passages]
+    stem = _stemming()
+    return [_weights(title, passage, stem) for passage in passages]
 
 
 def inverse_document_frequency(passages: int, with_term: int) -> float:
@@ -77,9 +79,9 @@ def inverse_document_frequency(passages: int, with_term: int) -> float:
     return log(1 + (passages - with_term + 0.5) / (with_term + 0.5))
 
 
-def _weights(title: str, passage: NewPassage) -> Mapping[int, float]:
-    counts = Counter(map(_hashed, _terms(passage.text)))
-    counts.update({_hashed(term) for term in _terms(f"{title} {passage.heading}")})
+def _weights(title: str, passage: NewPassage, stem: Callable[[str], str]) -> Mapping[int, float]:
+    counts = Counter(map(_hashed, _terms(passage.text, stem)))
+    counts.update({_hashed(term) for term in _terms(f"{title} {passage.heading}", stem)})
     length = K1 * (1 - B + B * counts.total() / AVERAGE_LENGTH)
     frequent = counts.most_common(_MAX_PASSAGE_TERMS)
     return {term: count * (K1 + 1) / (count + length) for term, count in frequent}
@@ -90,10 +92,14 @@ def _hashed(term: str) -> int:
     return zlib.crc32(term.encode("utf-8", "replace")) % DIMENSIONS + 1
 
 
-def _terms(text: str) -> Iterator[str]:
+def _stemming() -> Callable[[str], str]:
+    """A stemmer for one text or document; it remembers, as words repeat and stemming is slow."""
     from snowballstemmer import stemmer
 
-    stem = stemmer("english").stemWord
+    return lru_cache(maxsize=50_000)(stemmer("english").stemWord)
+
+
+def _terms(text: str, stem: Callable[[str], str]) -> Iterator[str]:
     stop = frozenset(_STOP.split())
     for match in _WORD.finditer(unicodedata.normalize("NFKC", text).casefold()):
         word = match[0][:_MAX_TOKEN]
@@ -102,7 +108,8 @@ def _terms(text: str) -> Iterator[str]:
         if not word.isascii() and _UNSPACED.search(word):
             yield from _unspaced_terms(word)
         else:
-            yield stem(word) if len(word) <= _MAX_STEMMED else word
+            # Codes and numbers have no endings.
+            yield stem(word) if word.isalpha() and len(word) <= _MAX_STEMMED else word
 
 
 def _unspaced_terms(word: str) -> Iterator[str]:

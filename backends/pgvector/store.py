@@ -69,6 +69,8 @@ class PgvectorStore:
         self._require_model()
         async with connection(self._pool, "check the embedding model") as session:
             found = await (await session.execute(statements.SPACE)).fetchone()
+        # Loads the stemmer, which would hold up the event loop for a moment.
+        await asyncio.to_thread(question_terms, "")
         if found is not None:
             self._compare(*found)
             self._space_is_ours = True
