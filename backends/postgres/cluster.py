@@ -93,9 +93,12 @@ class Cluster:
         Raises:
             Unavailable: It does not stop in time.
         """
+        sockets = self._recorded_sockets()
         # "fast" ends sessions and transactions, then writes everything down.
         seconds = str(max(1, int(self._timeout_s)))
         self._run("pg_ctl", ["stop", "-D", "data", "-m", "fast", "-w", "-t", seconds])
+        if sockets is not None and sockets != self._folder:
+            sockets.rmdir()
 
     def _initialise(self) -> None:
         marker = self._data / "PG_VERSION"
