@@ -59,8 +59,10 @@ class BodyLimit:
         )
 
 
-async def read_body(scope: Scope, receive: Receive, shape: type[Shape]) -> Shape:
-    """Read a JSON body.
+async def read_body(
+    scope: Scope, receive: Receive, shape: type[Shape], *, within_s: float = BODY_TIMEOUT_S
+) -> Shape:
+    """Read a JSON body, all of which must arrive in time.
 
     Raises:
         UnsupportedMedia: It says that it is something else.
@@ -70,10 +72,10 @@ async def read_body(scope: Scope, receive: Receive, shape: type[Shape]) -> Shape
     """
     _check_media(Headers(scope=scope))
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(within_s):
             data = await _whole(receive)
     except TimeoutError as error:
-        raise SlowBody(f"The request body did not arrive within {BODY_TIMEOUT_S:g} s.") from error
+        raise SlowBody(f"The request body did not arrive within {within_s:g} s.") from error
     try:
         return shape.model_validate_json(data)
     except ValidationError as error:

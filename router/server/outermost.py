@@ -40,9 +40,12 @@ class Outermost:
     the end mark, because OpenAI's clients take a stream that just ends for a complete one.
     """
 
-    def __init__(self, app: ASGIApp, *, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, app: ASGIApp, *, log: FilteringBoundLogger, send_timeout_s: float = SEND_TIMEOUT_S
+    ) -> None:
         self._app = app
         self._log = log
+        self._send_timeout_s = send_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; nothing but cancellation leaves here."""
@@ -50,7 +53,7 @@ class Outermost:
             await self._app(scope, receive, send)
             return
         notes = begin_notes(scope)
-        reply = _Reply(send, notes)
+        reply = _Reply(send, notes, self._send_timeout_s)
         failure: dict[str, Any] = {}
         began = perf_counter()
         try:
@@ -93,8 +96,9 @@ class Outermost:
 class _Reply:
     """What has been sent so far."""
 
-    def __init__(self, send: Send, notes: Notes) -> None:
+    def __init__(self, send: Send, notes: Notes, timeout_s: float) -> None:
         self._send = send
+        self._timeout_s = timeout_s
         self._streams = False
         self.notes = notes
         self.status: int | None = None
@@ -111,7 +115,7 @@ class _Reply:
             self.status = message["status"]
             self._streams = headers.get("content-type", "").startswith("text/event-stream")
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 await self._send(message)
         except TimeoutError as error:
             raise ClientLeft from error

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +62,7 @@ async def serve(settings: Settings) -> None:
     log = server_log()
     stop = Stop()
     with bound(settings.server) as listener, _signals_ask(stop):
+        log.info("opening")
         task = asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"
         giving_up = asyncio.create_task(_cancel_once(stop.wished, task))
@@ -112,11 +113,16 @@ async def run(
         h11_max_incomplete_event_size=_HEADER_BYTES,
     )
     host, port = listener.getsockname()[:2]
-    server = _Server(config, up or asyncio.Event())
+
+    def listening() -> None:
+        log.info("listening", host=host, port=port)
+        if up is not None:
+            up.set()
+
+    server = _Server(config, listening)
     draining = asyncio.create_task(_drain(server, gate, stop, settings.drain_s, log))
     try:
         with uvicorn_logs_to(log):
-            log.info("listening", host=host, port=port)
             await server.serve(sockets=[listener])
             log.info("stopped")
     finally:
@@ -145,13 +151,13 @@ def bound(settings: ServerSettings) -> Iterator[socket.socket]:
 class _Server(uvicorn.Server):
     """uvicorn, which leaves signals to us and says when it is up."""
 
-    def __init__(self, config: uvicorn.Config, up: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
         super().__init__(config)
-        self._up = up
+        self._listening = listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._up.set()
+        self._listening()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

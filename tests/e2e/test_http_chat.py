@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 from openai import AsyncOpenAI, OpenAI
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam
 
 from backends.base import Message, ModelCard, Sampling
 from router.policy import Route
@@ -25,7 +25,9 @@ from tests.support.server import (
     served,
 )
 
-ASK: list[dict[str, str]] = [{"role": "user", "content": "How long may I return boots?"}]
+QUESTION: list[ChatCompletionMessageParam] = [
+    {"role": "user", "content": "How long may I return boots?"}
+]
 
 
 @asynccontextmanager
@@ -39,7 +41,7 @@ async def client_of(door: Door) -> AsyncIterator[AsyncOpenAI]:
 async def complete(router: ScriptedRouter, **request: Any) -> ChatCompletion:
     async with served(router) as door, client_of(door) as client:
         answer: ChatCompletion = await client.chat.completions.create(
-            **{"model": "auto", "messages": ASK, **request}
+            **{"model": "auto", "messages": QUESTION, **request}
         )
     return answer
 
@@ -47,7 +49,7 @@ async def complete(router: ScriptedRouter, **request: Any) -> ChatCompletion:
 async def chunks_of(router: ScriptedRouter, **request: Any) -> list[ChatCompletionChunk]:
     async with served(router) as door, client_of(door) as client:
         stream = await client.chat.completions.create(
-            **{"model": "auto", "messages": ASK, "stream": True, **request}
+            **{"model": "auto", "messages": QUESTION, "stream": True, **request}
         )
         return [chunk async for chunk in stream]
 
@@ -121,7 +123,7 @@ def test_the_synchronous_client_reads_answers_too() -> None:
 
     def blocking(url: str) -> str | None:
         with OpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as client:
-            whole = client.chat.completions.create(model="auto", messages=ASK)  # type: ignore[arg-type]  # plain dicts
+            whole = client.chat.completions.create(model="auto", messages=QUESTION)
             return whole.choices[0].message.content
 
     assert asyncio.run(scenario()) == TEXT
@@ -134,7 +136,7 @@ def test_the_synchronous_client_reads_streams_too() -> None:
 
     def blocking(url: str) -> str:
         with OpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as client:
-            stream = client.chat.completions.create(model="auto", messages=ASK, stream=True)  # type: ignore[arg-type]  # plain dicts
+            stream = client.chat.completions.create(model="auto", messages=QUESTION, stream=True)
             return "".join(chunk.choices[0].delta.content or "" for chunk in stream)
 
     assert asyncio.run(scenario()) == TEXT
@@ -353,7 +355,7 @@ async def post(
     async with httpx2.AsyncClient(timeout=10) as client:
         return await client.post(
             f"{door.url}/v1/chat/completions",
-            json={"model": "auto", "messages": ASK, **body},
+            json={"model": "auto", "messages": QUESTION, **body},
             headers=headers,
         )
 

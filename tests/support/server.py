@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from typing import Any
 
@@ -150,7 +150,7 @@ class ScriptedRouter:
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
-        return self.decision.forced(route) if route else self.decision
+        return replace(self.decision, route=route or self.decision.route)
 
     async def models(self) -> list[ModelCard]:
         """List the scripted models."""
