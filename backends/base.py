@@ -68,12 +68,15 @@ class ScoredPassage:
         score: Fused score in 0..1, comparable within one search only.
         similarity: Cosine of question and passage, -1..1; comparable across searches.
         lexical: BM25 score, 0 or more; 0 when no term of the question occurs.
+        superseded_by: Source of the document that replaces this one, if the asker may see that one
+            too and it is in effect; empty otherwise.
     """
 
     passage: Passage
     score: float
     similarity: float
     lexical: float
+    superseded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,9 @@ class NewDocument:
         media_type: IANA media type of what was read.
         fingerprint: Hash of everything that decides what gets stored; equal means unchanged.
         acl: Who may see it; empty means nobody.
-        metadata: Facts about the document, such as ``{"country": "DE"}``.
+        metadata: Facts about the document, such as ``{"country": "DE"}``. Two are understood:
+            ``supersedes``, the source of the document that this one replaces, and ``effective``,
+            the ISO date from which it does.
     """
 
     source: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from backends.base import Embedder, NewDocument, NewPassage
 from backends.errors import Misconfigured
@@ -13,7 +15,7 @@ from backends.ingest.document import one_line
 from backends.ingest.read import read_document
 from backends.principals import Principals
 
-READER_VERSION = "1"
+READER_VERSION = "2"
 """Part of every fingerprint: raise it when the same bytes would be read differently."""
 
 
@@ -75,7 +77,7 @@ def prepare(
         media_type=read.media_type,
         fingerprint=fingerprint(source, data, acl=acl, title=title, embedder=embedder),
         acl=acl if read.acl is None else read.acl,
-        metadata=read.metadata,
+        metadata=_with_whole_source(read.metadata, source),
     )
     count, limit = embedder.count_tokens, _limit(embedder)
     passages = split(
@@ -91,6 +93,21 @@ def prepare(
         for passage in passages
     ]
     return Prepared(document, tuple(passages), tuple(texts))
+
+
+def _with_whole_source(metadata: Mapping[str, str], source: str) -> Mapping[str, str]:
+    """Complete a file name in ``supersedes`` to the source of that neighbour.
+
+    ``supersedes: returns-2022`` in ``handbook/returns.md`` means ``handbook/returns-2022.md``.
+    """
+    named = metadata.get("supersedes")
+    if not named:
+        return metadata
+    own = PurePosixPath(source)
+    older = own.with_name(PurePosixPath(named).name)
+    if not older.suffix:
+        older = older.with_name(older.name + own.suffix)
+    return {**metadata, "supersedes": str(older)}
 
 
 def _limit(embedder: Embedder) -> int:

@@ -77,6 +77,7 @@ class MemoryStore:
         lexical = sorted(scored, key=lambda one: (-one.lexical, -one.similarity))[:most]
         if not scored:
             return ()
+        replaced = self._replaced(query.principals)
         by_similarity = _scale([one.similarity for one in dense])
         by_lexical = _scale([one.lexical for one in lexical])
         fused = [
@@ -86,6 +87,7 @@ class MemoryStore:
                 + 0.5 * (by_lexical(one.lexical) if one.lexical > 0 else 0.0),
                 one.similarity,
                 one.lexical,
+                replaced.get(one.passage.source, ""),
             )
             for one in {one.passage.id: one for one in [*dense, *lexical]}.values()
         ]
@@ -154,6 +156,16 @@ class MemoryStore:
         for stored in self._stored.values():
             if principals is None or stored.info.acl & principals:
                 yield stored
+
+    def _replaced(self, principals: Principals) -> Mapping[str, str]:
+        """Which visible document, now in effect, replaces which."""
+        today = datetime.now(UTC).date().isoformat()
+        newer = sorted((one.info for one in self._visible(principals)), key=lambda one: one.source)
+        return {
+            info.metadata["supersedes"]: info.source
+            for info in reversed(newer)
+            if "supersedes" in info.metadata and info.metadata.get("effective", "") <= today
+        }
 
     def _scored(self, query: SearchQuery) -> Sequence[_Scored]:
         worth = self._worth(question_terms(query.text))

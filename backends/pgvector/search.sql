@@ -6,6 +6,7 @@
 --   embedding   of the question, as text of a halfvec
 --   candidates  passages each leg brings along
 --   most        passages to return
+--   today       ISO date, by which a newer document is in effect or not
 --
 -- Both legs look at every visible passage, so both scores are exact, and nothing that is invisible
 -- is ranked or counted. That is right up to some ten thousand visible passages; beyond, an HNSW
@@ -95,7 +96,15 @@ SELECT
     passage.page,
     fused.score,
     fused.similarity,
-    fused.lexical
+    fused.lexical,
+    -- Only what the asker may see can replace what the asker found.
+    (
+        SELECT min(newer.source COLLATE "C")
+        FROM visible
+        JOIN document AS newer USING (id)
+        WHERE newer.metadata ->> 'supersedes' = document.source
+            AND coalesce(newer.metadata ->> 'effective', '') <= %(today)s
+    ) AS superseded_by
 FROM fused
 JOIN passage USING (id)
 JOIN document ON document.id = passage.document_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -94,6 +95,7 @@ class PgvectorStore:
             "embedding": _dense(query.embedding),
             "candidates": max(_CANDIDATES, query.limit),
             "most": query.limit,
+            "today": datetime.now(UTC).date().isoformat(),
         }
         async with (
             connection(self._pool, "search the documents") as session,
@@ -306,4 +308,10 @@ def _found(row: Mapping[str, Any]) -> ScoredPassage:
         heading=row["heading"],
         page=row["page"],
     )
-    return ScoredPassage(passage, float(row["score"]), row["similarity"], row["lexical"])
+    return ScoredPassage(
+        passage,
+        float(row["score"]),
+        row["similarity"],
+        row["lexical"],
+        row["superseded_by"] or "",
+    )

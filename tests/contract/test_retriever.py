@@ -98,6 +98,44 @@ async def test_a_found_passage_carries_the_version_it_is_from(open_store: OpenSt
         assert [one.passage.version for one in await search(store, "zebra")] == [2]
 
 
+async def test_a_passage_names_the_document_that_replaces_its_own(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        await publish(store, new_document("old.md", "Returns take 28 days."))
+        newer = {"supersedes": "old.md", "effective": "2025-02-01"}
+        await publish(store, new_document("new.md", "Returns take 45 days.", metadata=newer))
+
+        found = await search(store, "returns")
+
+        replaced = {one.passage.source: one.superseded_by for one in found}
+        assert replaced == {"old.md": "new.md", "new.md": ""}
+
+
+async def test_a_replacement_that_the_asker_may_not_see_replaces_nothing(
+    open_store: OpenStore,
+) -> None:
+    async with open_store() as store:
+        await publish(store, new_document("old.md", "Returns take 28 days."))
+        newer = {"supersedes": "old.md"}
+        await publish(store, new_document("new.md", "Secret.", acl="group:hr", metadata=newer))
+
+        [found] = await search(store, "returns")
+
+        assert found.superseded_by == ""
+
+
+async def test_a_replacement_that_is_not_yet_in_effect_replaces_nothing(
+    open_store: OpenStore,
+) -> None:
+    async with open_store() as store:
+        await publish(store, new_document("old.md", "Returns take 28 days."))
+        newer = {"supersedes": "old.md", "effective": "2999-01-01"}
+        await publish(store, new_document("new.md", "Returns take 45 days.", metadata=newer))
+
+        found = await search(store, "returns")
+
+        assert {one.superseded_by for one in found} == {""}
+
+
 async def test_a_deleted_document_is_not_found(open_store: OpenStore) -> None:
     async with open_store() as store:
         await publish(store, new_document("a.md", "Zebra."))
