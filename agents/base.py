@@ -55,13 +55,13 @@ class Evidence:
         query: The words that were searched for.
         passages: What was found, best first.
         sufficient: Whether it is enough to answer from.
-        coverage: Share (0..1) of the query's content words that the best passages hold.
+        support: Cosine, -1..1, of the query and the sentence that comes closest to it.
     """
 
     query: str
     passages: tuple[ScoredPassage, ...]
     sufficient: bool
-    coverage: float
+    support: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from agents.base import Evidence, Reply, Task
 from agents.manner import without_manner
 from backends.base import Embedder, Retriever, ScoredPassage, SearchQuery
-from backends.terms import question_terms
+from backends.sentences import split_sentences, without_marks
 
-BEST: Final = 3
-"""Passages that are looked at to judge whether the evidence is enough."""
+if TYPE_CHECKING:
+    from backends.base import Vector
+
+READ_CLOSELY: Final = 3
+"""Passages whose sentences are compared with the question."""
+
+MAX_SENTENCES: Final = 24
+"""Sentences that are compared; about 20 ms of embedding when none was seen before."""
 
 MAX_SHOWN: Final = 160
 """Characters of a query that an abstention repeats."""
@@ -23,30 +29,29 @@ _COURTESY = re.compile(
     r"\b[\s,:]*",
     re.IGNORECASE,
 )
+_PAST = re.compile(
+    r"\b(?:previous(?:ly)?|former(?:ly)?|earlier|old(?:er)?|replaced|superseded|outdated|used to|"
+    r"back then|before the change)\b",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_SAYS_NOTHING: Final = frozenset({"heading", "header", "rule", "code"})
 
 
 class EvidenceFinder:
     """Retrieves on behalf of an asker and judges what came back.
 
     Args:
-        min_similarity: Cosine, -1..1, that the best passage must reach.
-        min_coverage: Share, 0..1, of the question's content words that the best passages must hold.
+        min_support: Cosine, -1..1, of question and best sentence from which evidence is enough.
         limit: Most passages that an answer may rest on.
     """
 
     def __init__(
-        self,
-        retriever: Retriever,
-        embedder: Embedder,
-        *,
-        min_similarity: float,
-        min_coverage: float,
-        limit: int,
+        self, retriever: Retriever, embedder: Embedder, *, min_support: float, limit: int
     ) -> None:
         self._retriever = retriever
         self._embedder = embedder
-        self._min_similarity = min_similarity
-        self._min_coverage = min_coverage
+        self._min_support = min_support
         self._limit = limit
 
     async def find(self, task: Task, *, hybrid: bool, query: str | None = None) -> Evidence:
@@ -68,19 +73,42 @@ class EvidenceFinder:
         found = await self._retriever.search(
             SearchQuery(words, embedding, task.principals, self._limit)
         )
-        coverage = _coverage(words, found)
+        passages = current(found, words)
+        support = await self._support(embedding, passages)
         return Evidence(
             query=words,
-            passages=tuple(found),
-            sufficient=self._sufficient(found, coverage),
-            coverage=coverage,
+            passages=tuple(passages),
+            sufficient=support >= self._min_support,
+            support=support,
         )
 
-    def _sufficient(self, found: Sequence[ScoredPassage], coverage: float) -> bool:
-        if not found:
-            return False
-        similarity = max(hit.similarity for hit in found)
-        return similarity >= self._min_similarity and coverage >= self._min_coverage
+    async def _support(self, embedding: Vector, passages: Sequence[ScoredPassage]) -> float:
+        """How close the best sentence comes to the question.
+
+        A passage is about many things; whether one of its sentences answers is seen sentence by
+        sentence (on questions about the sample company AUROC .84, whole passages .80).
+        """
+        sentences = list(_sentences(passages[:READ_CLOSELY]))[:MAX_SENTENCES]
+        if not sentences:
+            return 0.0
+        return float((await self._embedder.embed(sentences) @ embedding).max())
+
+
+def current(found: Sequence[ScoredPassage], query: str) -> Sequence[ScoredPassage]:
+    """Leave out passages of documents that were replaced, unless the question is about the past.
+
+    Args:
+        found: Passages, best first.
+        query: What they were found for; "the old rule" or the year in a title asks for the past.
+    """
+    if _PAST.search(query):
+        return found
+    years = set(_YEAR.findall(query))
+    return [
+        hit
+        for hit in found
+        if not hit.superseded_by or years & set(_YEAR.findall(hit.passage.title))
+    ]
 
 
 def reformulated(query: str) -> str:
@@ -100,9 +128,7 @@ def abstention(task: Task, evidence: Evidence) -> Reply:
             "searched for it."
         )
     else:
-        shown = (
-            evidence.query if len(evidence.query) <= MAX_SHOWN else evidence.query[:MAX_SHOWN] + "…"
-        )
+        shown = evidence.query[:MAX_SHOWN] + ("…" if len(evidence.query) > MAX_SHOWN else "")
         text = (
             "I could not find an answer to this in the documents that you may see. "
             f"I searched for: “{shown}”."
@@ -110,12 +136,10 @@ def abstention(task: Task, evidence: Evidence) -> Reply:
     return Reply(text, model="none", abstained=True)
 
 
-def _coverage(query: str, found: Sequence[ScoredPassage]) -> float:
-    wanted = set(question_terms(query))
-    if not wanted:
-        return 0.0
-    held: set[int] = set()
-    for hit in found[:BEST]:
-        passage = hit.passage
-        held.update(question_terms(f"{passage.title} {passage.heading} {passage.text}"))
-    return len(wanted & held) / len(wanted)
+def _sentences(passages: Sequence[ScoredPassage]) -> Iterator[str]:
+    for hit in passages:
+        text = hit.passage.text
+        for sentence in split_sentences(text):
+            if sentence.kind not in _SAYS_NOTHING:
+                start, end = without_marks(text, sentence.start, sentence.end)
+                yield text[start:end]

@@ -196,17 +196,19 @@ def _parts(
     store: PgvectorStore,
     generator: Generator | None,
 ) -> Parts:
+    from backends.embedding_cache import CachingEmbedder
     from backends.extractive import ExtractiveGenerator
 
     policy = _policy(settings.policy)
+    # Sentences of the same passages are compared with one question after the other.
+    embedder = CachingEmbedder(embedder)
     traced = TracedEmbedder(embedder, spans)
     quoting = TracedGenerator(ExtractiveGenerator(embedder), spans, provider="extractive")
     speaking = TracedGenerator(generator, spans, provider="vllm") if generator else None
     evidence = EvidenceFinder(
         TracedRetriever(store, spans),
         traced,
-        min_similarity=policy.evidence_min_similarity,
-        min_coverage=policy.evidence_min_coverage,
+        min_support=policy.evidence_min_similarity,
         limit=settings.passages,
     )
     agents: Mapping[Route, Agent] = {

@@ -51,7 +51,7 @@ def evidence_json(evidence: Evidence) -> dict[str, Any]:
     return {
         "query": evidence.query,
         "sufficient": evidence.sufficient,
-        "coverage": round(evidence.coverage, 4),
+        "support": round(evidence.support, 4),
         "passages": [
             {
                 "id": hit.passage.id,

@@ -209,7 +209,7 @@ class Steps:
         span.set_attributes(
             {
                 "router.evidence.sufficient": evidence.sufficient,
-                "router.evidence.coverage": evidence.coverage,
+                "router.evidence.support": evidence.support,
                 "router.evidence.passages": len(evidence.passages),
             }
         )

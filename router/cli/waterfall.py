@@ -20,7 +20,7 @@ _TOLD: Final[Mapping[str, str]] = {
     names.NEEDS_FACTS: "facts",
     names.NEEDS_MANNER: "manner",
     names.EVIDENCE_PASSAGES: "passages",
-    names.EVIDENCE_COVERAGE: "coverage",
+    names.EVIDENCE_SUPPORT: "support",
     names.TOP_K: "top",
     names.RESPONSE_MODEL: "model",
     names.OUTPUT_TOKENS: "tokens out",

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from backends.base import Embedder
+from backends.embedding_cache import CachingEmbedder
 from backends.embeddings import HttpEmbedder
 from backends.memory.embedder import HashingEmbedder
 from backends.minilm import MiniLmEmbedder
@@ -57,11 +58,18 @@ async def _http() -> AsyncIterator[Embedder]:
         await runner.cleanup()
 
 
-@pytest.fixture(params=["memory", "minilm", "http"])
+@asynccontextmanager
+async def _cached() -> AsyncIterator[Embedder]:
+    """Remembers so little that every test also sees it forget."""
+    yield CachingEmbedder(HashingEmbedder(), max_texts=2)
+
+
+@pytest.fixture(params=["memory", "minilm", "http", "cached"])
 def opener(request: pytest.FixtureRequest, model_cache: Path) -> Opener:
     openers: dict[str, Opener] = {
         "memory": _memory,
         "http": _http,
+        "cached": _cached,
         "minilm": lambda: MiniLmEmbedder.open(model_cache),
     }
     return openers[request.param]

@@ -79,8 +79,7 @@ class World:
             evidence=EvidenceFinder(
                 TracedRetriever(self.store, self.tracing),
                 embedder,
-                min_similarity=0.1,
-                min_coverage=0.3,
+                min_support=0.3,
                 limit=4,
             ),
             agents=agents,

@@ -51,7 +51,7 @@ ANSWER = Answer(
     text=TEXT,
     decision=DECISION,
     citations=(CITATION,),
-    evidence=Evidence("boots return", (), sufficient=True, coverage=1.0),
+    evidence=Evidence("boots return", (), sufficient=True, support=1.0),
     usage=Usage(input_tokens=40, output_tokens=9),
     timings_ms={"classify": 1.234, "total": 5.678},
     standalone_question="How long may I return boots?",
