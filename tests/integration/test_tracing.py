@@ -32,6 +32,7 @@ async def test_one_hybrid_question_is_one_trace_with_a_span_a_step(
         "chat scripted",
         "embeddings hashing",
         "embeddings hashing",
+        "embeddings hashing",
         "invoke_agent condense",
         "invoke_agent done",
         "invoke_agent hybrid",

@@ -19,6 +19,7 @@ from backends.memory.embedder import HashingEmbedder
 from backends.memory.store import MemoryStore
 from backends.principals import EVERYONE, NOBODY, Principals, asker, parse_principals
 
+ANA = asker("user:ana")
 BODY = "Boots may be returned within 45 days. The shop opens at nine."
 
 
@@ -37,7 +38,7 @@ def found(title: str, *, superseded_by: str = "") -> ScoredPassage:
     return ScoredPassage(passage, 1.0, 0.5, 2.0, superseded_by)
 
 
-def task(question: str, principals: Principals = asker("user:ana")) -> Task:
+def task(question: str, principals: Principals = ANA) -> Task:
     return Task(question, (Message("user", question),), principals)
 
 
