@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from backends.base import Vector
 
-EMBEDDING_SCALE = 4.0
-NGRAM_SCALE = 2.0
+EMBEDDING_SCALE = 3.0
+NGRAM_SCALE = 6.0
 NGRAM_BUCKETS = 4_096
 """Scales put the three groups on a footing, so that one strength of regularisation fits them all;
 chosen by cross-validation over sources."""

@@ -15,7 +15,8 @@ from router.tuning.rows import Row, frames
 
 SEED = 20_251_120
 
-_FACTUAL_KINDS = frozenset({"inform", "both"})
+_FACTUAL_KINDS = frozenset({"inform", "both", "tell", "plainly"})
+_PLAIN_KINDS = frozenset({"inform", "plainly"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Amounts:
     tasks: int = 700
     informed: int = 400
     both: int = 250
+    told: int = 350
+    free: int = 350
+    plainly: int = 150
+    long: int = 600
     noisy: int = 500
 
 
@@ -57,6 +62,10 @@ def compose(rows: Sequence[Row], amounts: Amounts | None = None, *, seed: int = 
         *_filled(choice, pieces, "task", amounts.tasks),
         *_filled(choice, pieces, "inform", amounts.informed),
         *_filled(choice, pieces, "both", amounts.both),
+        *_filled(choice, pieces, "tell", amounts.told),
+        *_filled(choice, pieces, "free", amounts.free),
+        *_filled(choice, pieces, "plainly", amounts.plainly),
+        *_filled(choice, pieces, "long", amounts.long),
     ]
     everything = [*rows, *composed]
     noisy = [_noisy(choice, choice.choice(everything)) for _ in range(amounts.noisy)]
@@ -99,7 +108,7 @@ def _filled(
             text = text.replace(f"{{{slot}}}", choice.choice(pieces[slot]), 1)
         if choice.random() < 0.2:
             text = f"{choice.choice(pieces['polite'])} {text[0].lower()}{text[1:]}"
-        facts, manner = kind in _FACTUAL_KINDS, kind != "inform"
+        facts, manner = kind in _FACTUAL_KINDS, kind not in _PLAIN_KINDS
         yield Row(_article(text), facts, manner, f"own-{kind}", kind)
 
 

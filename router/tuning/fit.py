@@ -82,11 +82,12 @@ def model_card(rows: Sequence[Row], fitted: Fitted, policy: Policy, report: Repo
 
 Two logistic heads (needs facts, needs manner) over the {fitted.heads.model} embedding,
 {len(fitted.heads.names)} surface features and hashed words and pairs of words; C = {C}, routes
-weighted {", ".join(f"{route} {share:g}" for route, share in SHARES.items())}.
+weighted {", ".join(f"{route} {share:g}" for route, share in SHARES.items())}. English only.
 
 - heads: `{fitted.heads.fingerprint}`
-- rows: {len(rows)} ({counts}), `{rows_hash(rows)}`; {own} written for this project or composed
-  from what was, {len(rows) - own} from public rows or composed with them
+- rows: {len(rows)} ({counts}), hash `{rows_hash(rows)}`
+- of them {own} written for this project or composed from what was, {len(rows) - own} public or
+  composed with public questions
 - calibration: Platt, on predictions for held-out sources ({FOLDS} folds by source)
 
 Made by `python -m router.tuning.fit`. Measure on other rows, beside the same baselines, with
@@ -94,9 +95,10 @@ Made by `python -m router.tuning.fit`. Measure on other rows, beside the same ba
 
 ## Held-out triples
 
-{report.routers["this router"].rows} rows: one topic, three needs; topics that no training row
-speaks of. Calibration error: facts {report.facts_ece:.3f}, manner {report.manner_ece:.3f}.
-Uncertain: {report.uncertain:.1%}; accuracy of the rest {report.certain_accuracy:.3f}.
+{report.routers["this router"].rows} rows: one topic, three needs. No training row is about these
+topics, but the same hands wrote both, so expect less of strangers' questions. Calibration error:
+facts {report.facts_ece:.3f}, manner {report.manner_ece:.3f}. Uncertain: {report.uncertain:.1%};
+accuracy of the rest {report.certain_accuracy:.3f}.
 
 | router | accuracy | macro-F1 | 95 % interval | {" | ".join(Route)} |
 |---|---|---|---|---|---|---|

@@ -63,6 +63,6 @@ def embed_rows(rows: Sequence[Row], models: Path) -> tuple[Vectors, str]:
 
 def default_models() -> Path:
     """Return where the embedder keeps its graph when nobody says otherwise."""
-    from platformdirs import user_cache_path
+    from platformdirs import user_data_path
 
-    return user_cache_path("agentic-query-router") / "models"
+    return user_data_path("agentic-query-router") / "models"
