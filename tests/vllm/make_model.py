@@ -21,7 +21,7 @@ HEADS = 2
 HEAD = 64
 INNER = 128
 RANK = 8
-POSITIONS = 2048
+POSITIONS = 8192
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
 CHAT_TEMPLATE = (
