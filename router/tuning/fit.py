@@ -96,9 +96,11 @@ Made by `python -m router.tuning.fit`. Measure on other rows, beside the same ba
 ## Held-out triples
 
 {report.routers["this router"].rows} rows: one topic, three needs. No training row is about these
-topics, but the same hands wrote both, so expect less of strangers' questions. Calibration error:
-facts {report.facts_ece:.3f}, manner {report.manner_ece:.3f}. Uncertain: {report.uncertain:.1%};
-accuracy of the rest {report.certain_accuracy:.3f}.
+topics, but the same hands wrote both, and examples were added after looking at this figure: expect
+less of strangers' questions.
+
+Calibration error: facts {report.facts_ece:.3f}, manner {report.manner_ece:.3f}. Uncertain:
+{report.uncertain:.1%}; accuracy of the rest {report.certain_accuracy:.3f}.
 
 | router | accuracy | macro-F1 | 95 % interval | {" | ".join(Route)} |
 |---|---|---|---|---|---|---|
