@@ -3,8 +3,8 @@
     uv run python infra/bench/sample_company.py [--json]
 
 Ingests the handbook, asks tests/data/sample_company_questions.jsonl through the production path on
-the embedded defaults, and prints what was found, answered rightly, and answered although no document
-holds the answer for that asker; each share with its number of questions and a 95 % Wilson interval.
+the embedded defaults, and prints what was found, what was answered rightly, and what was answered
+although no document holds it for that asker; shares with n and a 95 % Wilson interval.
 """
 
 from __future__ import annotations
