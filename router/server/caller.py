@@ -36,7 +36,11 @@ def principal_of(headers: Headers, anonymous: str) -> str:
             field=PRINCIPAL,
         )
     try:
-        named = parse_principals(given[0])
+        # ASGI gives bytes as Latin-1; names are written in UTF-8, and a guess could be another's.
+        text = given[0].encode("latin-1").decode("utf-8")
+        named = parse_principals(text)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The header {PRINCIPAL} is not UTF-8.", field=PRINCIPAL) from error
     except InvalidPrincipal as error:
         raise InvalidRequest(f"The header {PRINCIPAL}: {error}.", field=PRINCIPAL) from error
     if not named:
@@ -44,7 +48,7 @@ def principal_of(headers: Headers, anonymous: str) -> str:
             f"The header {PRINCIPAL} names nobody; write user:NAME, or leave it out.",
             field=PRINCIPAL,
         )
-    return given[0]
+    return text
 
 
 def trace_of(headers: Headers) -> dict[str, str] | None:

@@ -260,6 +260,12 @@ def test_a_malformed_principal_is_refused_by_the_name_of_its_header(
     assert "X-Router-Principal" in error["message"]
 
 
+def test_a_principal_that_is_not_utf8_is_refused(door: Door) -> None:
+    headers = {b"X-Router-Principal": b"user:j\xfcrgen"}
+    response = post(door, json={"model": "auto", "messages": ASK}, headers=headers)
+    assert (response.status_code, error_of(response)["param"]) == (400, "X-Router-Principal")
+
+
 def test_two_principal_headers_are_refused(door: Door) -> None:
     twice = [("X-Router-Principal", "user:ana"), ("X-Router-Principal", "user:ceo")]
     response = post(door, json={"model": "auto", "messages": ASK}, headers=twice)

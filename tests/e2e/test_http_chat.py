@@ -220,6 +220,17 @@ async def test_the_principal_comes_from_the_header() -> None:
     assert router.calls[0].principal == "user:ana,group:hr"
 
 
+async def test_a_principal_may_have_letters_of_any_script() -> None:
+    router = ScriptedRouter()
+    async with served(router) as door, httpx2.AsyncClient() as client:
+        await client.post(
+            f"{door.url}/v1/chat/completions",
+            json={"model": "auto", "messages": QUESTION},
+            headers={b"X-Router-Principal": "user:jürgen".encode()},
+        )
+    assert router.calls[0].principal == "user:jürgen"
+
+
 async def test_without_the_header_the_question_is_anonymous() -> None:
     router = await asked_with()
     assert router.calls[0].principal == "everyone"

@@ -125,6 +125,21 @@ async def test_those_who_wait_when_a_server_stops_are_told_at_once() -> None:
     assert response.json()["error"]["code"] == "shutting_down"
 
 
+async def test_what_is_sent_in_pieces_does_not_wait_for_acknowledgements() -> None:
+    nodelay: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        nodelay.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with bound(_at(0)) as listener:
+        async with await asyncio.start_server(accepted, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            assert await nodelay
+            writer.close()
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
