@@ -46,6 +46,17 @@ def split_sentences(text: str) -> list[Sentence]:
     return sentences
 
 
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Return (start, end) of each sentence of one paragraph, in order.
+
+    Between them is only white space; text without a sentence's end is one sentence. Linear in the
+    length of the text. The rules follow the sentence boundaries of Unicode Annex 29
+    (https://unicode.org/reports/tr29/) plus abbreviations, initials and numbers, which the annex
+    leaves to the application.
+    """
+    return _cut(text, *_trim(text, 0, len(text), None))
+
+
 def without_marks(text: str, start: int, end: int) -> tuple[int, int]:
     """Narrow a span by the Markdown marks at its edges: bullets, quotes, table bars, emphasis.
 
@@ -149,17 +160,22 @@ def _known(kind: str) -> Kind:
 
 _CLOSERS = "\"'”’»)\\]*_"
 # Possessive, so that a long row of dots costs no more than its length.
-_END = re.compile(rf"(?:(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?=\s|$)|[。！？]+[」』）]?)")
+_END = re.compile(
+    rf"(?:(?<![.!?…؟۔।])[.!?…؟۔।]++[{_CLOSERS}]*+(?=\s|$)|[。！？｡]+[」』”’）】]{{0,4}})"
+)
 _OPENERS = "\"'“„«([*_`"
 _LONGEST_ABBREVIATION = 20
 
 # Never the end of a sentence: something always follows.
 _LEADS_ON_WORDS = """
-    mr mrs ms dr prof st sr messrs gen col capt lt sgt rev hon e.g i.e eg ie cf vs v viz al no nos
-    nr fig figs tab sec ch vol pp p ed eds art para approx ca abs bzw d.h z.b u.a evtl ggf inkl
+    mr mrs ms dr prof st sr messrs gen col capt lt sgt rev hon e.g i.e eg ie cf vs v viz al ch ed
+    eds para approx ca abs bzw d.h z.b u.a evtl ggf inkl
     exkl zzgl bspw vgl max min incl excl
 """
 _LEADS_ON = frozenset(_LEADS_ON_WORDS.split())
+# Leads on to a number only: "No. 7", but "The answer is no."
+_COUNTS_WORDS = "no nos nr fig figs tab sec vol pp p art"
+_COUNTS = frozenset(_COUNTS_WORDS.split())
 # The end of a sentence only before a word that begins one.
 _MAY_END_WORDS = """
     etc inc ltd co corp jr a.m p.m am pm jan feb mar apr jun jul aug sep sept oct nov dec mon tue
@@ -196,7 +212,7 @@ def _cut(text: str, start: int, end: int) -> list[tuple[int, int]]:
 
 
 def _ends_sentence(text: str, begin: int, found: re.Match[str], end: int) -> bool:
-    if found.group()[0] in "。！？":
+    if found.group()[0] in "。！？｡":
         return True
     at = _skip_space(text, found.end(), end)
     if at >= end:
@@ -214,6 +230,8 @@ def _dot_ends(text: str, begin: int, found: re.Match[str], following: int) -> bo
         return True
     if word.lower() in _LEADS_ON or (len(word) == 1 and word.isupper() and word != "I"):
         return False
+    if word.lower() in _COUNTS:
+        return not text[following].isdigit()
     found_next = _NEXT_WORD.match(text, following)
     next_word = found_next.group().lower() if found_next else ""
     if word.isdecimal():

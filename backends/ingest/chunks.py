@@ -21,7 +21,7 @@ from backends.ingest.budget import (
     passage_context,
 )
 from backends.ingest.cuts import cut
-from backends.ingest.sentences import sentence_spans
+from backends.sentences import sentence_spans
 
 CHUNKER_VERSION = "1"
 """Part of every fingerprint: raise it when the same text would be split differently."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backends.base import NewPassage
 from backends.ingest.budget import embedding_text, passage_context
 from backends.ingest.chunks import split
-from backends.ingest.sentences import sentence_spans
+from backends.sentences import sentence_spans
 
 _TOKEN = re.compile(r"\w{1,4}|[^\w\s]")
 
