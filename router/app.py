@@ -208,7 +208,7 @@ def _parts(
     evidence = EvidenceFinder(
         TracedRetriever(store, spans),
         traced,
-        min_support=policy.evidence_min_similarity,
+        min_support=policy.evidence_min_support,
         limit=settings.passages,
     )
     agents: Mapping[Route, Agent] = {
