@@ -8,43 +8,23 @@ import socket
 import tempfile
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from backends.errors import BackendError, Misconfigured
+from backends.errors import Misconfigured
+from router.cli.findings import Check, Finding, guarded, skipped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from router.config import Settings
 
-Status: TypeAlias = Literal["ok", "warn", "fail"]
-
 MINIMUM_FREE: Final = 200_000_000
 """Bytes: the built model, an empty database, and room to write."""
 
 ENOUGH_FREE: Final = 2_000_000_000
 """Bytes: room for some hundred thousand passages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found: ``hint`` says what to do, empty when there is nothing to do."""
-
-    status: Status
-    detail: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A finding with the name of its check and the seconds that it took."""
-
-    name: str
-    finding: Finding
-    seconds: float = 0.0
 
 
 async def examine(settings: Settings) -> list[Check]:
@@ -61,28 +41,6 @@ async def examine(settings: Settings) -> list[Check]:
             _alone(guarded("port", asyncio.to_thread(_port, settings), 5)),
         )
     return [check for group in groups for check in group]
-
-
-async def guarded(name: str, check: Awaitable[Finding], within_s: float) -> Check:
-    """Wait for one check, turning whatever goes wrong in it into its finding."""
-    began = perf_counter()
-    try:
-        async with asyncio.timeout(within_s):
-            finding = await check
-    except TimeoutError:
-        finding = Finding(
-            "fail", f"no answer within {within_s:g} s", "Run it again on an idle machine."
-        )
-    except BackendError as error:
-        finding = Finding("fail", error.problem, error.hint)
-    except Exception as error:  # noqa: BLE001 - one failing check must not hide the others
-        finding = Finding("fail", f"{type(error).__name__}: {error}", "Please report this.")
-    return Check(name, finding, perf_counter() - began)
-
-
-def skipped(name: str, because: str) -> Check:
-    """Return a check that could not be made."""
-    return Check(name, Finding("warn", f"not checked: {because}"))
 
 
 def masked(url: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from backends.errors import Misconfigured
-from router.cli.checks import Check, Finding, guarded, skipped
+from router.cli.findings import Check, Finding, guarded, skipped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,37 +11,13 @@ import typer
 from router.cli.opening import opened_router, run, waiting
 from router.cli.options import Json, invocation
 from router.cli.screen import put_json
+from router.cli.told import Told
 
 if TYPE_CHECKING:
-    from agents.base import Evidence
     from backends.ingest import IngestReport
-    from router.answer import Answer
     from router.api import Router
     from router.config import Settings
     from router.demo.company import DemoQuestion
-    from router.errors import RouterError
-    from router.policy import Decision
-
-
-@dataclass(slots=True)
-class Told:
-    """What the router made of one question; without an answer there is a failure.
-
-    Attributes:
-        milliseconds: From the question to its answer or failure.
-    """
-
-    asked: DemoQuestion
-    decision: Decision | None = None
-    evidence: Evidence | None = None
-    answer: Answer | None = None
-    failure: RouterError | None = None
-    milliseconds: float = 0.0
-
-    @property
-    def route(self) -> str:
-        """The route that was decided on, empty when nothing was."""
-        return self.decision.route.value if self.decision else ""
 
 
 def demo(context: typer.Context, as_json: Json = False) -> None:

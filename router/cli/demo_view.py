@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agents.base import Evidence
     from backends.ingest import IngestReport
     from router.answer import Answer
-    from router.cli.demo import Told
+    from router.cli.told import Told
 
 _PASSAGES: Final = 3
 _BAR: Final = 20

@@ -14,7 +14,7 @@ from router.cli.screen import out, plain, put_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.cli.checks import Check
+    from router.cli.findings import Check
 
 _LOOKS = {"ok": ("✓ ok", "green"), "warn": ("! warn", "yellow"), "fail": ("✗ fail", "red")}
 
@@ -33,7 +33,8 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 
 
 def _examined(said: Invocation) -> list[Check]:
-    from router.cli.checks import Check, Finding, examine, skipped
+    from router.cli.checks import examine
+    from router.cli.findings import Check, Finding, skipped
     from router.errors import SettingsError
 
     try:

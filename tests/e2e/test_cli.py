@@ -97,8 +97,15 @@ def test_the_demonstration_shows_salaries_to_hr(told: dict[str, Any]) -> None:
     assert "43,500" in told["questions"][2]["answer"]["text"]
 
 
-def test_the_demonstration_shows_salaries_to_nobody_else(told: dict[str, Any]) -> None:
-    assert "43,500" not in json.dumps(told["questions"][3])
+def test_the_demonstration_shows_margins_to_finance(told: dict[str, Any]) -> None:
+    assert "50 percent" in told["questions"][3]["answer"]["text"]
+
+
+def test_the_demonstration_refuses_margins_to_everybody_else(told: dict[str, Any]) -> None:
+    refused = told["questions"][4]
+    assert refused["question"] == told["questions"][3]["question"]
+    assert refused["answer"]["abstained"]
+    assert "50 percent" not in json.dumps(refused)
 
 
 def test_the_demonstration_says_what_needs_a_model_server(told: dict[str, Any]) -> None:

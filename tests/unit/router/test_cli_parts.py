@@ -18,7 +18,8 @@ from backends.base import DocumentId, PassageId
 from backends.errors import Unavailable
 from router.cli.answers import citation_texts
 from router.cli.boundary import run
-from router.cli.checks import Finding, guarded, masked
+from router.cli.checks import masked
+from router.cli.findings import Finding, guarded
 from router.cli.screen import bar, duration, one_line, plain
 from router.cli.waterfall import spans_json
 from router.config import Settings

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 
 from router.errors import InvalidRequest, ModelUnavailable, RouterError
 from router.runnable import RouterRunnable
@@ -16,7 +16,7 @@ from router.tracing.setup import Tracing, tracing
 from tests.support.parts import RETURNS, World
 
 QUESTION = "How long may unworn boots be returned?"
-ANA = {"configurable": {"principal": "user:ana"}}
+ANA = RunnableConfig(configurable={"principal": "user:ana"})
 
 
 @pytest.fixture

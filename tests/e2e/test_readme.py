@@ -1,0 +1,146 @@
+"""Everything in README.md runs, from top to bottom, as a reader would run it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from router.config import load_settings
+from tests.support.model_server import model_server
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+DOOR = "8080"
+MODEL_SERVER = "8000"
+LIMIT_S = 90.0
+
+IN_CI = (
+    "uv run pytest",
+    "uv run ruff format --check .",
+    "uv run ruff check .",
+    "uv run mypy",
+    "uv run lint-imports",
+)
+"""Commands that would run this test again, or take as long as all tests: .ci/run runs them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block of the README."""
+
+    language: str
+    text: str
+
+
+def blocks(*languages: str) -> Sequence[Block]:
+    found = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return [Block(language, text) for language, text in found if language in languages]
+
+
+@pytest.mark.parametrize("command", IN_CI)
+def test_commands_that_check_the_project_are_the_ones_that_ci_runs(command: str) -> None:
+    assert command in README
+    assert command in CI.splitlines()
+
+
+def test_the_settings_in_the_readme_are_valid(tmp_path: Path) -> None:
+    [example] = blocks("toml")
+    file = tmp_path / "router.toml"
+    file.write_text(example.text, encoding="utf-8")
+
+    assert load_settings(file).server.max_concurrent == 64
+
+
+async def test_everything_in_the_readme_runs_in_order(tmp_path: Path) -> None:
+    async with model_server() as server:
+        ports = {DOOR: str(free_port()), MODEL_SERVER: server.url.rsplit(":", 1)[1]}
+        reader = Reader(tmp_path, ports)
+        try:
+            for block in blocks("bash", "python"):
+                await reader.follow(block)
+        finally:
+            await reader.leave()
+
+    commands = [line for block in blocks("bash") for line in block.text.splitlines()]
+    assert reader.ran == len(set(commands) - set(IN_CI)) + len(blocks("python"))
+
+
+class Reader:
+    """Somebody who runs one block after the other; a server keeps running beside the rest."""
+
+    def __init__(self, home: Path, ports: dict[str, str]) -> None:
+        self._environment = {**os.environ, "ROUTER_HOME": str(home), "NO_COLOR": "1"}
+        self._ports = ports
+        self._servers: list[tuple[Process, asyncio.Task[bytes]]] = []
+        self.ran = 0
+
+    async def follow(self, block: Block) -> None:
+        text = block.text
+        for written, real in self._ports.items():
+            text = text.replace(written, real)
+        if block.language == "python":
+            await self._run([sys.executable, "-c", text], text)
+            self.ran += 1
+            return
+        for line in text.splitlines():
+            if line not in IN_CI:
+                await self._type(line)
+
+    async def leave(self) -> None:
+        for server, log in self._servers:
+            server.terminate()
+            await server.wait()
+            await log
+
+    async def _type(self, line: str) -> None:
+        # What pip has done stays done; this environment is the one that it made.
+        command = line.removeprefix("python3 -m pip install uv && ")
+        command = command.replace("uv run router", f"{sys.executable} -m router")
+        command = command.replace("curl -s", "curl -sS --fail-with-body")
+        if " serve " in command:
+            server = await self._start(["bash", "-c", f"exec {command}"])
+            self._servers.append((server, await listening(server)))
+        else:
+            await self._run(["bash", "-o", "pipefail", "-c", command], line)
+        self.ran += 1
+
+    async def _run(self, arguments: Sequence[str], shown: str) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            process = await self._start(arguments)
+            output, _ = await process.communicate()
+        assert process.returncode == 0, f"{shown}\n{output.decode()}"
+
+    async def _start(self, arguments: Sequence[str]) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *arguments, cwd=ROOT, env=self._environment, stdout=PIPE, stderr=STDOUT
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+async def listening(server: Process) -> asyncio.Task[bytes]:
+    """Wait until the server says that it listens; the task goes on reading what it says."""
+    assert server.stdout is not None
+    said = []
+    async with asyncio.timeout(LIMIT_S):
+        while line := await server.stdout.readline():
+            said.append(line.decode())
+            if "listening" in said[-1]:
+                return asyncio.create_task(server.stdout.read())
+    raise AssertionError("".join(said))
