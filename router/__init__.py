@@ -12,6 +12,7 @@ Names are loaded when they are first used: ``import router`` costs nothing.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -91,5 +92,19 @@ _HOMES: Final = {
 def __getattr__(name: str) -> object:
     for home, names in _HOMES.items():
         if name in names:
-            return getattr(import_module(home), name)
+            return getattr(_loaded(home), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _loaded(module: str) -> object:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("agents."):
+            raise
+        found = find_spec("agents")
+        raise ImportError(
+            f"Python finds another package named 'agents' at {found.origin if found else '?'}. "
+            "The router needs its own; uninstall the other one (openai-agents installs such a "
+            "package) or give the router an environment of its own."
+        ) from error
