@@ -15,6 +15,7 @@ from agents.evidence import EvidenceFinder
 from agents.factual import FactualAgent
 from agents.hybrid import HybridAgent
 from agents.judge import Judge
+from backends import terms
 from backends.base import DocumentStore, Embedder, Generator, ModelCard
 from backends.errors import BackendError
 from router.classify import HeadsClassifier, shipped_heads, shipped_policy
@@ -82,7 +83,7 @@ async def open_app(
     """
     async with AsyncExitStack() as stack:
         # LangGraph takes two seconds to import; the database starts meanwhile.
-        importing = asyncio.create_task(asyncio.to_thread(import_module, "router.graph"))
+        importing = asyncio.create_task(asyncio.to_thread(_import_what_is_slow))
         stack.callback(importing.cancel)
         spans = stack.enter_context(
             tracing(
@@ -165,6 +166,11 @@ async def open_store(
             yield PgvectorStore(pool)
         else:
             yield PgvectorStore(pool, model=embedder.model, dimension=embedder.dimension)
+
+
+def _import_what_is_slow() -> None:
+    import_module("router.graph")
+    terms.load()
 
 
 async def _open_generator(settings: Settings, stack: AsyncExitStack) -> Generator | None:

@@ -16,6 +16,7 @@ import pytest
 
 from router.config import load_settings
 from tests.support.model_server import model_server
+from tests.support.real_vllm import SERVE
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,6 +34,9 @@ IN_CI = (
     "uv run lint-imports",
 )
 """Commands that would run this test again, or take as long as all tests: .ci/run runs them."""
+
+ON_REAL_VLLM = "bash infra/vllm/serve.sh "
+"""Needs a real vLLM: tests marked ``vllm`` start theirs by the same script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,19 @@ async def test_everything_in_the_readme_runs_in_order(tmp_path: Path) -> None:
             await reader.leave()
 
     commands = [line for block in blocks("bash") for line in block.text.splitlines()]
-    assert reader.ran == len(set(commands) - set(IN_CI)) + len(blocks("python"))
+    assert reader.ran == len([one for one in commands if not elsewhere(one)]) + len(
+        blocks("python")
+    )
+
+
+def elsewhere(command: str) -> bool:
+    """Whether the command is run by somebody else."""
+    return command in IN_CI or command.startswith(ON_REAL_VLLM)
+
+
+def test_the_script_that_serves_a_model_is_the_one_that_real_vllm_tests_run() -> None:
+    assert ON_REAL_VLLM in README
+    assert ON_REAL_VLLM.split()[-1] == str(SERVE.relative_to(ROOT))
 
 
 class Reader:
@@ -94,7 +110,7 @@ class Reader:
             self.ran += 1
             return
         for line in text.splitlines():
-            if line not in IN_CI:
+            if not elsewhere(line):
                 await self._type(line)
 
     async def leave(self) -> None:
