@@ -112,4 +112,6 @@ class Gate:
 def _expire(limits: set[asyncio.Timeout]) -> None:
     now = asyncio.get_running_loop().time()
     for limit in limits:
-        limit.reschedule(now)
+        # One whose time is up in this very tick ends by itself, and cannot be changed any more.
+        if not limit.expired():
+            limit.reschedule(now)

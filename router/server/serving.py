@@ -97,6 +97,10 @@ async def run(
         stop: When to stop.
         log: Of requests.
         up: Set once connections are taken.
+
+    Raises:
+        Exception: Draining failed, such as for a log that cannot be written; the server has stopped
+            all the same.
     """
     gate = gate_of(settings)
     app = create_app(router, settings, gate=gate, log=log)
@@ -128,6 +132,8 @@ async def run(
     finally:
         draining.cancel()
         await asyncio.wait((draining,))
+        if not draining.cancelled():
+            draining.result()  # what went wrong while stopping is not to be lost
 
 
 @contextmanager
@@ -175,16 +181,17 @@ async def _drain(
     It goes on listening meanwhile, so that probes can read that it is draining.
     """
     await stop.wished.wait()
-    gate.close()
-    log.info("draining", seconds=drain_s)
     empty = asyncio.create_task(gate.empty())
     hurry = asyncio.create_task(stop.now.wait())
     try:
+        gate.close()
+        log.info("draining", seconds=drain_s)
         await asyncio.wait((empty, hurry), timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
         if not empty.done():
             log.warning("cutting answers in flight")
             gate.cut()
     finally:
+        # Whatever went wrong: who was told to stop must stop.
         empty.cancel()
         hurry.cancel()
         server.should_exit = True

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import StringIO
 
 import httpx2
 import pytest
 
 from router.config import ServerSettings
 from router.server.errors import PortUnavailable
-from router.server.serving import bound
+from router.server.log import server_log
+from router.server.serving import Stop, bound, run
 from tests.support.server import Door, ScriptedRouter, served
 
 ASK = {"model": "auto", "messages": [{"role": "user", "content": "Hello"}]}
@@ -138,6 +141,29 @@ async def test_what_is_sent_in_pieces_does_not_wait_for_acknowledgements() -> No
             _, writer = await asyncio.open_connection(*listener.getsockname())
             assert await nodelay
             writer.close()
+
+
+async def test_a_server_whose_log_cannot_be_written_stops_all_the_same() -> None:
+    settings, stop, up = ServerSettings(port=0), Stop(), asyncio.Event()
+    with bound(settings) as listener:
+        log = server_log(_Full())
+        running = asyncio.create_task(
+            run(ScriptedRouter(), settings, listener, stop=stop, log=log, up=up)
+        )
+        await up.wait()
+        stop.ask()
+        async with asyncio.timeout(5):
+            with pytest.raises(OSError, match="No space left"):
+                await running
+
+
+class _Full(StringIO):
+    """A disk that is full when the server begins to drain."""
+
+    def write(self, text: str) -> int:
+        if "draining" in text:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
 
 
 def test_a_port_that_is_taken_is_named() -> None:

@@ -100,3 +100,26 @@ async def test_what_is_cut_ends_as_shutting_down() -> None:
     gate.cut()
     with pytest.raises(ShuttingDown):
         await held
+
+
+async def test_a_gate_can_close_in_the_tick_in_which_somebodys_wait_is_over() -> None:
+    gate = Gate(concurrent=1, waiting=1, wait_s=0)
+    async with gate.admitted():
+        waiting = asyncio.create_task(_hold(gate, asyncio.Event(), asyncio.Event()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gate.close()
+        with pytest.raises(ShuttingDown):
+            await waiting
+
+
+async def test_what_is_in_flight_can_be_cut_twice() -> None:
+    gate = Gate(concurrent=1, waiting=0)
+    inside = asyncio.Event()
+    held = asyncio.create_task(_hold(gate, inside, asyncio.Event()))
+    await inside.wait()
+    gate.cut()
+    await asyncio.sleep(0)
+    gate.cut()
+    with pytest.raises(ShuttingDown):
+        await held
