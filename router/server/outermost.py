@@ -32,6 +32,11 @@ CLIENT_LEFT: Final = 499
 
 STREAM_END: Final = b"data: [DONE]\n\n"
 
+_MOST_LOGGED: Final = 500
+"""Characters of an error's sentence in the log."""
+
+_MOST_CAUSES: Final = 4
+
 
 class Outermost:
     """Turns whatever is raised within into an error of OpenAI's shape.
@@ -78,7 +83,7 @@ class Outermost:
             try:
                 await self._app(scope, receive, reply.send)
             except RouterError as error:
-                failure["error"] = error.code
+                failure |= _told(error)
                 await reply.fail(status_of(error), error_json(error), headers_of(error))
             except ClientLeft:
                 raise
@@ -91,6 +96,22 @@ class Outermost:
         except ClientLeft:
             failure["error"] = "client_left"
             reply.status = CLIENT_LEFT
+
+
+def _told(error: RouterError) -> dict[str, Any]:
+    """What the log says of an error: its code, and of one on our side also what failed and why.
+
+    Not the sentence of a caller's mistake, which may quote the question.
+    """
+    told: dict[str, Any] = {"error": error.code}
+    if status_of(error) < 500:
+        return told
+    told["problem"] = str(error)[:_MOST_LOGGED]
+    causes, cause = [], error.__cause__
+    while cause is not None and len(causes) < _MOST_CAUSES:
+        causes.append(type(cause).__qualname__)
+        cause = cause.__cause__
+    return told | {"causes": causes} if causes else told
 
 
 class _Reply:
