@@ -47,6 +47,7 @@ class Catalogue:
         self._router = router
         self._cards: Sequence[ModelCard] = ()
         self._asked_at: float | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     async def choice(self, model: str) -> Choice:
         """Return what a name means.
@@ -57,14 +58,13 @@ class Catalogue:
         """
         if model in BUILT_IN:
             return BUILT_IN[model]
-        if not self._fresh() or all(card.name != model for card in self._cards):
-            await self._ask()
-        if all(card.name != model for card in self._cards):
-            raise UnknownModel(
-                f"There is no model {model[:200]!r}; GET /v1/models lists what there is.",
-                field="model",
-            )
-        return Choice(route=Route.BEHAVIOURAL, adapter=model)
+        return Choice(route=Route.BEHAVIOURAL, adapter=(await self._served(model)).name)
+
+    async def card(self, model: str) -> dict[str, Any]:
+        """Return one name in OpenAI's shape; raises as `choice`."""
+        if model in BUILT_IN:
+            return _built_in(model)
+        return _served_card(await self._served(model))
 
     async def cards(self) -> list[dict[str, Any]]:
         """Return every name in OpenAI's shape; the built-in ones when nothing else answers."""
@@ -74,17 +74,43 @@ class Catalogue:
             served: Sequence[ModelCard] = ()
         else:
             served = self._cards
-        names = [_card(name, "router") for name in BUILT_IN]
-        return names + [
-            _card(card.name, card.base or "model server")
-            for card in served
-            if card.name not in BUILT_IN
+        return [
+            *map(_built_in, BUILT_IN),
+            *(_served_card(card) for card in served if card.name not in BUILT_IN),
         ]
+
+    async def _served(self, model: str) -> ModelCard:
+        found = self._found(model) if self._fresh() else None
+        if found is None:
+            await self._ask()
+            found = self._found(model)
+        if found is None:
+            raise UnknownModel(
+                f"There is no model {model[:200]!r}; GET /v1/models lists what there is.",
+                field="model",
+            )
+        return found
+
+    def _found(self, model: str) -> ModelCard | None:
+        return next((card for card in self._cards if card.name == model), None)
 
     def _fresh(self) -> bool:
         return self._asked_at is not None and monotonic() - self._asked_at < FRESH_S
 
     async def _ask(self) -> None:
+        """Bring the list up to date; whoever comes while somebody asks shares that answer."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._list())
+            self._asking.add_done_callback(self._answered)
+        # Shielded, since whoever asked first may leave while others still wait.
+        await asyncio.shield(self._asking)
+
+    def _answered(self, asking: asyncio.Task[None]) -> None:
+        self._asking = None
+        if not asking.cancelled():
+            asking.exception()  # looked at, also when everybody has left meanwhile
+
+    async def _list(self) -> None:
         try:
             async with asyncio.timeout(LIST_TIMEOUT_S):
                 with translated():
@@ -107,16 +133,22 @@ class ModelList:
 
         Raises:
             UnknownModel: Nobody has that name.
+            ModelUnavailable: It is not built in, and the model server cannot be asked.
         """
         name = scope["path_params"].get("id")
         if name is None:
             body = {"object": "list", "data": await self._catalogue.cards()}
-        elif name in BUILT_IN:
-            body = _card(name, "router")
         else:
-            await self._catalogue.choice(name)
-            body = next(each for each in await self._catalogue.cards() if each["id"] == name)
+            body = await self._catalogue.card(name)
         await respond(send, json_bytes(body))
+
+
+def _built_in(name: str) -> dict[str, Any]:
+    return _card(name, "router")
+
+
+def _served_card(card: ModelCard) -> dict[str, Any]:
+    return _card(card.name, card.base or "model server")
 
 
 def _card(name: str, owner: str) -> dict[str, Any]:

@@ -107,7 +107,8 @@ def _told(error: RouterError) -> dict[str, Any]:
     if status_of(error) < 500:
         return told
     told["problem"] = str(error)[:_MOST_LOGGED]
-    causes, cause = [], error.__cause__
+    causes: list[str] = []
+    cause = error.__cause__
     while cause is not None and len(causes) < _MOST_CAUSES:
         causes.append(type(cause).__qualname__)
         cause = cause.__cause__

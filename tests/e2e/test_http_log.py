@@ -26,7 +26,8 @@ async def logged(failure: RouterError, *, fail_after: int = 0) -> dict[str, Any]
     async with served(ScriptedRouter(failure=failure, fail_after=fail_after)) as door:
         await _ask(door, stream=bool(fail_after))
     lines = map(json.loads, door.log.getvalue().splitlines())
-    (line,) = [line for line in lines if line["event"] == "request"]
+    found: list[dict[str, Any]] = [line for line in lines if line["event"] == "request"]
+    (line,) = found
     return line
 
 
