@@ -29,10 +29,11 @@ class Task:
     """One question, ready to be answered.
 
     Attributes:
-        question: The standalone question: understandable without the conversation.
+        question: The standalone question: understandable without the conversation, and of bounded
+            length even where the conversation is long.
         conversation: The turns as they were said; the last one is the user's.
         principals: On whose behalf.
-        embedding: Of the standalone question; made once, used for the decision and for retrieval.
+        embedding: Of the standalone question, where the decision and retrieval use one embedder.
         adapter: Name of the adapter or model that the caller chose, None for the default.
         sampling: How the model should choose words.
         schema: JSON schema that the answer must satisfy.
@@ -116,7 +117,6 @@ class Reply:
     Attributes:
         text: All tokens, joined.
         citations: Every verified citation, in the order of the text.
-        removed_citations: Marks that the model wrote and that did not verify.
         abstained: True when the agent said that it cannot answer from what it found.
         degraded: None, or in plain words what is missing from this reply and why.
     """
@@ -126,7 +126,6 @@ class Reply:
     usage: Usage = Usage()
     model: str = ""
     finish_reason: str = "stop"
-    removed_citations: int = 0
     abstained: bool = False
     degraded: str | None = None
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
 
-from agents.base import AgentEvent, Evidence, Reply, Task, Token
+from agents.base import AgentEvent, Evidence, Task
 from agents.errors import NoModel
-from agents.formats import checked
-from backends.base import GenerationRequest, Generator, Usage
-
-if TYPE_CHECKING:
-    from backends.base import GenerationChunk
+from agents.speech import say
+from backends.base import GenerationRequest, Generator
 
 
 class BehaviouralAgent:
@@ -32,17 +28,6 @@ class BehaviouralAgent:
             sampling=task.sampling,
             schema=task.schema,
         )
-        said: list[str] = []
-        usage, model, finish_reason = Usage(), "", "stop"
-        stream = cast("AsyncGenerator[GenerationChunk]", self._generator.stream(request))
-        async with aclosing(stream) as chunks:
-            async for chunk in chunks:
-                usage = chunk.usage or usage
-                model = chunk.model or model
-                finish_reason = chunk.finish_reason or finish_reason
-                if chunk.text:
-                    said.append(chunk.text)
-                    yield Token(chunk.text)
-        text = "".join(said)
-        checked(text, task.schema)
-        yield Reply(text, usage=usage, model=model, finish_reason=finish_reason)
+        async with aclosing(say(self._generator, request)) as events:
+            async for event in events:
+                yield event

@@ -19,8 +19,9 @@ from backends.terms import question_terms
 MIN_SUPPORT: Final = 0.5
 """Share of the statement's words that a cited sentence must hold when it is not verbatim."""
 
-_MARK = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
-_MARK_BEGUN = re.compile(r"[ \t]*(?:\[[\d,\s]{0,24})?$")
+# Bounded, so that a long row of spaces costs no more than its length.
+_MARK = re.compile(r"[ \t]{0,8}\[(\d{1,3}(?:[ ]?,[ ]?\d{1,3}){0,8})\]")
+_MARK_BEGUN = re.compile(r"[ \t]{0,8}(?:\[[\d, ]{0,40})?$")
 _NUMBER = re.compile(r"\d[\d.,:/-]*\d|\d")
 
 
@@ -46,6 +47,10 @@ class CitationChecker:
         self._pending += piece
         while mark := _MARK.search(self._pending):
             yield from self._show(self._pending[: mark.start()])
+            if self._in_code():
+                yield from self._show(mark.group(0))
+                self._pending = self._pending[mark.end() :]
+                continue
             space = mark.group(0)[: mark.group(0).index("[")]
             numbers = [int(number) for number in mark.group(1).split(",")]
             self._pending = self._pending[mark.end() :]
@@ -65,6 +70,10 @@ class CitationChecker:
             self.text += text
             self._statement += text
             yield Token(text)
+
+    def _in_code(self) -> bool:
+        """Whether a code span is open on this line: ``rows[0]`` cites nothing."""
+        return self.text[self.text.rfind("\n") + 1 :].count("`") % 2 == 1
 
     def _mark(self, space: str, numbers: Sequence[int]) -> Iterator[Token | Cited]:
         """Several marks may stand behind one statement, so it is kept until more text comes."""
@@ -117,21 +126,22 @@ def supporting_span(statement: str, passage: str) -> tuple[int, int] | None:
         passage: The text that it is said to rest on.
 
     Returns:
-        Where the statement stands verbatim; else the sentence that shares most words with it, if
-        that is at least ``MIN_SUPPORT`` of them and the passage holds every number of the
-        statement; else None.
+        Where the statement stands verbatim, word for word; else the sentence that shares most words
+        with it, if that is at least ``MIN_SUPPORT`` of them and every number of the statement;
+        else None.
     """
-    start = passage.find(statement)
-    if start >= 0:
-        return start, start + len(statement)
-    said = set(question_terms(statement))
-    held = set(_NUMBER.findall(passage))
-    if not said or any(number not in held for number in _NUMBER.findall(statement)):
+    if verbatim := re.search(rf"(?<!\w){re.escape(statement)}(?!\w)", passage):
+        return verbatim.span()
+    said, numbers = set(question_terms(statement)), set(_NUMBER.findall(statement))
+    if not said:
         return None
     best, support = None, MIN_SUPPORT
     for sentence in split_sentences(passage):
         begin, end = without_marks(passage, sentence.start, sentence.end)
-        share = len(said & set(question_terms(passage[begin:end]))) / len(said)
+        text = passage[begin:end]
+        if not numbers <= set(_NUMBER.findall(text)):
+            continue
+        share = len(said & set(question_terms(text))) / len(said)
         if share > support or (best is None and share >= support):
             best, support = (begin, end), share
     return best

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from agents.base import Evidence, Reply, Task
 from agents.manner import without_manner
 from backends.base import Embedder, Retriever, ScoredPassage, SearchQuery
 from backends.sentences import split_sentences, without_marks
-
-if TYPE_CHECKING:
-    from backends.base import Vector
 
 READ_CLOSELY: Final = 3
 """Passages whose sentences are compared with the question."""
@@ -42,15 +39,24 @@ class EvidenceFinder:
     """Retrieves on behalf of an asker and judges what came back.
 
     Args:
+        embedder: The one that the documents were embedded with.
+        reader: Compares sentences with the question; ``min_support`` is in its cosines.
         min_support: Cosine, -1..1, of question and best sentence from which evidence is enough.
         limit: Most passages that an answer may rest on.
     """
 
     def __init__(
-        self, retriever: Retriever, embedder: Embedder, *, min_support: float, limit: int
+        self,
+        retriever: Retriever,
+        embedder: Embedder,
+        reader: Embedder,
+        *,
+        min_support: float,
+        limit: int,
     ) -> None:
         self._retriever = retriever
         self._embedder = embedder
+        self._reader = reader
         self._min_support = min_support
         self._limit = limit
 
@@ -74,7 +80,7 @@ class EvidenceFinder:
             SearchQuery(words, embedding, task.principals, self._limit)
         )
         passages = current(found, words)
-        support = await self._support(embedding, passages)
+        support = await self._support(words, passages)
         return Evidence(
             query=words,
             passages=tuple(passages),
@@ -82,7 +88,7 @@ class EvidenceFinder:
             support=support,
         )
 
-    async def _support(self, embedding: Vector, passages: Sequence[ScoredPassage]) -> float:
+    async def _support(self, words: str, passages: Sequence[ScoredPassage]) -> float:
         """How close the best sentence comes to the question.
 
         A passage is about many things; whether one of its sentences answers is seen sentence by
@@ -91,7 +97,8 @@ class EvidenceFinder:
         sentences = list(_sentences(passages[:READ_CLOSELY]))[:MAX_SENTENCES]
         if not sentences:
             return 0.0
-        return float((await self._embedder.embed(sentences) @ embedding).max())
+        vectors = await self._reader.embed([words, *sentences])
+        return float((vectors[1:] @ vectors[0]).max())
 
 
 def current(found: Sequence[ScoredPassage], query: str) -> Sequence[ScoredPassage]:

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from agents.base import AgentEvent, Evidence, Reply, Task, Token
-from agents.passages import fenced
-from agents.prompts import prompt
-from agents.speech import speak
+from agents.base import AgentEvent, Evidence, Reply, Task
+from agents.evidence import abstention
+from agents.passages import passages_prompt
+from agents.speech import say_with_citations
 from backends.base import GenerationRequest, Generator, Message
 from backends.errors import Unavailable
 
@@ -29,31 +29,36 @@ class FactualAgent:
     async def answer(self, task: Task, evidence: Evidence | None) -> AsyncGenerator[AgentEvent]:
         """See `agents.base.Agent`; a model server that is down does not stop a factual answer."""
         assert evidence is not None, "factual answers come after retrieval"
-        request = self._request(task, evidence)
+        request, nothing = _request(task, evidence), abstention(task, evidence)
         degraded: str | None = None
         if self._wording is not None:
             spoken = False
             try:
-                async with aclosing(speak(self._wording, request)) as events:
+                worded = say_with_citations(self._wording, request, nothing_found=nothing)
+                async with aclosing(worded) as events:
                     async for event in events:
-                        spoken = spoken or isinstance(event, Token)
+                        spoken = True
                         yield event
                 return
-            except Unavailable as error:
+            except Unavailable:
                 if spoken:
                     raise
-                degraded = f"Quoted from the documents, not worded by a model: {error}"
-        async with aclosing(speak(self._quoting, replace(request, adapter=None))) as events:
+                degraded = "The model server does not answer; quoted from the documents instead."
+        unnamed = replace(request, adapter=None)
+        quoted = say_with_citations(self._quoting, unnamed, nothing_found=nothing)
+        async with aclosing(quoted) as events:
             async for event in events:
                 yield replace(event, degraded=degraded) if isinstance(event, Reply) else event
 
-    def _request(self, task: Task, evidence: Evidence) -> GenerationRequest:
-        passages = tuple(hit.passage for hit in evidence.passages)
-        system = Message("system", prompt("factual", passages=fenced(passages)))
-        return GenerationRequest(
-            messages=(system, Message("user", task.question)),
-            question=task.question,
-            evidence=passages,
-            adapter=task.adapter,
-            sampling=task.sampling,
-        )
+
+def _request(task: Task, evidence: Evidence) -> GenerationRequest:
+    passages = tuple(hit.passage for hit in evidence.passages)
+    asked = [turn for turn in task.conversation if turn.role == "system"]
+    turns = (*asked, Message("user", task.question))
+    return GenerationRequest(
+        messages=passages_prompt("factual", passages, turns),
+        question=task.question,
+        evidence=passages,
+        adapter=task.adapter,
+        sampling=task.sampling,
+    )

@@ -7,14 +7,18 @@ from contextlib import aclosing
 
 from agents.base import AgentEvent, Evidence, Task
 from agents.errors import NoModel
-from agents.passages import fenced
-from agents.prompts import prompt
-from agents.speech import speak
-from backends.base import GenerationRequest, Generator, Message
+from agents.evidence import abstention
+from agents.passages import passages_prompt
+from agents.speech import say, say_with_citations
+from backends.base import GenerationRequest, Generator
 
 
 class HybridAgent:
-    """Gives the chosen adapter the passages and the user's own words."""
+    """Gives the chosen adapter the passages and the user's own words.
+
+    An answer under a JSON schema has no room for citation marks; its evidence still stands in the
+    answer's record.
+    """
 
     def __init__(self, generator: Generator | None) -> None:
         self._generator = generator
@@ -25,14 +29,19 @@ class HybridAgent:
         if self._generator is None:
             raise NoModel("hybrid")
         passages = tuple(hit.passage for hit in evidence.passages)
-        system = Message("system", prompt("hybrid", passages=fenced(passages)))
         request = GenerationRequest(
-            messages=(system, *task.conversation),
+            messages=passages_prompt("hybrid", passages, task.conversation),
             question=task.question,
             evidence=passages,
             adapter=task.adapter,
             sampling=task.sampling,
+            schema=task.schema,
         )
-        async with aclosing(speak(self._generator, request)) as events:
+        if task.schema is not None:
+            speech = say(self._generator, request)
+        else:
+            nothing = abstention(task, evidence)
+            speech = say_with_citations(self._generator, request, nothing_found=nothing)
+        async with aclosing(speech) as events:
             async for event in events:
                 yield event

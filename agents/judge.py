@@ -13,9 +13,6 @@ from agents.passages import fence
 from agents.prompts import prompt
 from backends.base import GenerationRequest, Generator, Message, Sampling
 
-MAX_QUESTION: Final = 8_000
-"""Characters of the question that the judge reads, half from its beginning, half from its end."""
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -38,8 +35,10 @@ _VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
 class Judge:
     """Asks a model for one word, held to the four allowed ones by structured output."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, *, model: str | None = None) -> None:
+        """Ask ``model``, or the generator's default one; a persona makes a poor judge."""
         self._generator = generator
+        self._model = model
 
     async def verdict(self, task: Task) -> Verdict:
         """Return what the model says the question needs.
@@ -49,7 +48,7 @@ class Judge:
             BackendError: It could not be asked.
         """
         line = fence()
-        question = f"{line}\n{_shortened(task.question)}\n{line}"
+        question = f"{line}\n{task.question}\n{line}"
         generation = await self._generator.complete(
             GenerationRequest(
                 messages=(
@@ -58,16 +57,10 @@ class Judge:
                 ),
                 sampling=Sampling(max_tokens=8, temperature=0.0),
                 choices=tuple(_VERDICTS),
+                adapter=self._model,
             )
         )
         word = generation.text.strip().lower()
         if word not in _VERDICTS:
             raise BrokenFormat(f"The judge answered {word[:40]!r} instead of one of four words.")
         return _VERDICTS[word]
-
-
-def _shortened(question: str) -> str:
-    if len(question) <= MAX_QUESTION:
-        return question
-    half = MAX_QUESTION // 2
-    return f"{question[:half]}\n…\n{question[-half:]}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from backends.base import Passage
+from agents.prompts import prompt
+from backends.base import Message, Passage
 
 
 def fence() -> str:
@@ -13,18 +14,29 @@ def fence() -> str:
     return f"=====[{secrets.token_hex(8)}]====="
 
 
-def fenced(passages: Sequence[Passage]) -> str:
-    """Return the passages as prompt text, numbered from 1, between lines made for this request.
+def passages_prompt(
+    name: str, passages: Sequence[Passage], turns: Sequence[Message]
+) -> tuple[Message, ...]:
+    """Return the turns with a system message in front that holds the passages.
 
+    System messages of the caller become part of it, because many chat templates take only one.
     The random fence is what keeps a passage from ending its own quotation (OWASP LLM01, indirect
     prompt injection: separate and mark untrusted content).
+
+    Args:
+        name: Of the prompt, see ``agents/prompts``.
+        passages: Numbered from 1 in this order.
+        turns: The conversation.
     """
     line = fence()
     blocks = [
         f"{line}\n[{number}] {_label(passage)}\n{passage.text}"
         for number, passage in enumerate(passages, start=1)
     ]
-    return "\n".join([*blocks, line])
+    ours = prompt(name, fence=line, passages="\n".join([*blocks, line]))
+    theirs = [turn.content for turn in turns if turn.role == "system"]
+    spoken = [turn for turn in turns if turn.role != "system"]
+    return (Message("system", "\n\n".join([*theirs, ours])), *spoken)
 
 
 def _label(passage: Passage) -> str:

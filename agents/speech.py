@@ -1,28 +1,104 @@
-"""A model speaks from passages: its words stream out, its citation marks are checked on the way."""
+"""A generator speaks: its words stream out, its citation marks are checked on the way."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from agents.base import AgentEvent, Reply
+from agents.base import AgentEvent, Cited, Reply, Token
 from agents.citations import CitationChecker
+from agents.formats import check_json
 from backends.base import GenerationRequest, Generator, Usage
 
 if TYPE_CHECKING:
     from backends.base import GenerationChunk
 
+NO_ANSWER: Final = "NO ANSWER"
+"""What the prompts tell a model to say when the passages do not hold the answer."""
 
-async def speak(generator: Generator, request: GenerationRequest) -> AsyncGenerator[AgentEvent]:
+CUT_SHORT: Final = "length"
+"""The finish reason of an answer that ran into its token limit (OpenAI's name)."""
+
+_Read: TypeAlias = Callable[[str], Iterable[Token | Cited]]
+
+
+async def say(generator: Generator, request: GenerationRequest) -> AsyncGenerator[AgentEvent]:
+    """Stream an answer as it is, then its `Reply`.
+
+    Raises:
+        BrokenFormat: A schema was asked for and the whole answer is not JSON.
+        BackendError: As the generator.
+    """
+    said: list[str] = []
+
+    def read(text: str) -> Iterable[Token]:
+        said.append(text)
+        return [Token(text)] if text else []
+
+    ending = Reply("")
+    async with aclosing(_heard(generator, request, read)) as events:
+        async for event in events:
+            if isinstance(event, Reply):
+                ending = event
+            else:
+                yield event
+    text = "".join(said)
+    if request.schema is not None and ending.finish_reason != CUT_SHORT:
+        check_json(text)
+    yield Reply(text, usage=ending.usage, model=ending.model, finish_reason=ending.finish_reason)
+
+
+async def say_with_citations(
+    generator: Generator, request: GenerationRequest, *, nothing_found: Reply
+) -> AsyncGenerator[AgentEvent]:
     """Stream an answer that rests on ``request.evidence``, then its `Reply`.
 
     Marks that do not verify are left out of the stream, and the reply says how many there were.
+
+    Args:
+        generator: Who speaks.
+        request: What about.
+        nothing_found: Said instead of an answer that is nothing but `NO_ANSWER`.
 
     Raises:
         BackendError: As the generator.
     """
     checker = CitationChecker(request.evidence)
+    held: list[Token | Cited] = []
+    ending = Reply("")
+    async with aclosing(_heard(generator, request, checker.feed)) as events:
+        async for event in events:
+            if isinstance(event, Reply):
+                ending = event
+                continue
+            held.append(event)
+            if not NO_ANSWER.startswith(checker.text.strip()[: len(NO_ANSWER)]):
+                for waiting in held:
+                    yield waiting
+                held.clear()
+    held.extend(checker.close())
+    if checker.text.strip().rstrip(".") == NO_ANSWER:
+        yield Token(nothing_found.text)
+        yield replace(nothing_found, usage=ending.usage, model=ending.model)
+        return
+    for waiting in held:
+        yield waiting
+    yield Reply(
+        checker.text,
+        citations=tuple(checker.citations),
+        usage=ending.usage,
+        model=ending.model,
+        finish_reason=ending.finish_reason,
+        degraded=_unverified(checker),
+    )
+
+
+async def _heard(
+    generator: Generator, request: GenerationRequest, read: _Read
+) -> AsyncGenerator[AgentEvent]:
+    """Hand each piece to ``read`` and yield what it gives, then a `Reply` without text."""
     usage, model, finish_reason = Usage(), "", "stop"
     stream = cast("AsyncGenerator[GenerationChunk]", generator.stream(request))
     async with aclosing(stream) as chunks:
@@ -30,23 +106,17 @@ async def speak(generator: Generator, request: GenerationRequest) -> AsyncGenera
             usage = chunk.usage or usage
             model = chunk.model or model
             finish_reason = chunk.finish_reason or finish_reason
-            for event in checker.feed(chunk.text):
+            for event in read(chunk.text):
                 yield event
-    for event in checker.close():
-        yield event
-    yield Reply(
-        checker.text,
-        citations=tuple(checker.citations),
-        usage=usage,
-        model=model,
-        finish_reason=finish_reason,
-        removed_citations=checker.removed,
-        degraded=_removed(checker.removed),
-    )
+    yield Reply("", usage=usage, model=model, finish_reason=finish_reason)
 
 
-def _removed(marks: int) -> str | None:
-    if not marks:
-        return None
-    noun = "citation" if marks == 1 else "citations"
-    return f"{marks} {noun} of the model could not be verified and were removed."
+def _unverified(checker: CitationChecker) -> str | None:
+    """What a reader must know about the citations of an answer, in plain words."""
+    notes = []
+    if checker.removed:
+        noun = "citation" if checker.removed == 1 else "citations"
+        notes.append(f"{checker.removed} {noun} could not be verified and were removed.")
+    if not checker.citations:
+        notes.append("The answer cites no passage that supports it.")
+    return " ".join(notes) or None

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from backends.base import Embedder, Vector, Vectors
 
 MAX_TEXTS = 20_000
-"""About 35 MB of vectors with 384 places each."""
+"""About 35 MB of vectors with 384 places each, and as much again of sentences."""
+
+MAX_CHARACTERS = 2_000
+"""Longer texts are not remembered: they are pasted questions, which nobody asks again."""
 
 
 class CachingEmbedder:
@@ -63,6 +66,8 @@ class CachingEmbedder:
 
     def _remember(self, vectors: dict[str, Vector]) -> None:
         # Copies, because a row of a batch would keep the whole batch alive.
-        self._known |= {text: vector.copy() for text, vector in vectors.items()}
+        self._known |= {
+            text: vector.copy() for text, vector in vectors.items() if len(text) <= MAX_CHARACTERS
+        }
         while len(self._known) > self._max_texts:
             self._known.popitem(last=False)

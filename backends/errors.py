@@ -13,17 +13,24 @@ Every adapter translates its library's exceptions into these once, at its edge, 
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
+Backend: TypeAlias = Literal[
+    "database", "model server", "embedder", "classifier", "extractive generator", "ingestion"
+]
+"""The parts that can fail; the router tells callers which."""
+
 
 class BackendError(Exception):
     """Something outside failed.
 
     Args:
         problem: What failed, with which input; one sentence, no secrets.
-        backend: Which part: ``"database"``, ``"model server"``, ``"embedder"``, ``"ingestion"``.
+        backend: Which part.
         hint: What to do next; one sentence, may be empty.
     """
 
-    def __init__(self, problem: str, *, backend: str, hint: str = "") -> None:
+    def __init__(self, problem: str, *, backend: Backend, hint: str = "") -> None:
         self.problem = problem
         self.backend = backend
         self.hint = hint
@@ -42,7 +49,7 @@ class Refused(BackendError):
     """It will not serve this request; ``status`` is its HTTP status where it has one."""
 
     def __init__(
-        self, problem: str, *, backend: str, hint: str = "", status: int | None = None
+        self, problem: str, *, backend: Backend, hint: str = "", status: int | None = None
     ) -> None:
         super().__init__(problem, backend=backend, hint=hint)
         self.status = status

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from backends.errors import Misconfigured, Refused
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MAX_SOURCE_BYTES = 2_000
 """Longer than any path; what an index entry can still hold."""
 
-_BACKEND = "database"
+_BACKEND: Final = "database"
 
 
 def storable(text: str) -> bool:

@@ -14,6 +14,8 @@ from router.errors import translated
 from router.request import PrincipalsLike, Question, Request, read_request
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from backends.base import DocumentStore, Embedder
     from router.app import App
     from router.config import Settings
@@ -75,8 +77,7 @@ class Router:
         request = read_request(question, principal=principal, route=route)
         run = self._app.steps.start(request, traceparent=traceparent)
         try:
-            with translated():
-                return await self._app.steps.decide(run)
+            return await self._app.steps.decide(run)
         finally:
             run.trace.end()
 
@@ -169,7 +170,8 @@ class Router:
 
     async def models(self) -> list[ModelCard]:
         """Return the models and adapters that a caller may name; empty without a model server."""
-        return await self._app.models()
+        with translated():
+            return await self._app.models()
 
     @property
     def documents(self) -> DocumentStore:
@@ -190,11 +192,10 @@ class Router:
     ) -> AsyncGenerator[Event]:
         run = self._app.steps.start(request, traceparent=traceparent)
         try:
-            with translated():
-                running = self._app.graph.astream({"run": run}, stream_mode="custom")
-                async with aclosing(cast("AsyncGenerator[Event]", running)) as events:
-                    async for event in events:
-                        yield event
+            running = self._app.graph.astream({"run": run}, stream_mode="custom")
+            async with aclosing(cast("AsyncGenerator[Event]", running)) as events:
+                async for event in events:
+                    yield event
         except GeneratorExit as closed:
             run.trace.failed(closed)
             raise
@@ -214,9 +215,14 @@ class Opening:
         self._async_stack = AsyncExitStack()
         return await self._async_stack.enter_async_context(_opened(self._wanted))
 
-    async def __aexit__(self, *error: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         assert self._async_stack is not None, "entered before it is left"
-        await self._async_stack.aclose()
+        await self._async_stack.__aexit__(kind, error, trace)
 
     def __enter__(self) -> Router:
         from anyio.from_thread import start_blocking_portal
@@ -228,9 +234,14 @@ class Opening:
             self._stack = stack.pop_all()
         return router
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         assert self._stack is not None, "entered before it is left"
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)
 
 
 @asynccontextmanager

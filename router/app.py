@@ -18,7 +18,7 @@ from agents.judge import Judge
 from backends import terms
 from backends.base import DocumentStore, Embedder, Generator, ModelCard
 from backends.errors import BackendError
-from router.classify import HeadsClassifier, shipped_heads, shipped_policy
+from router.classify import Heads, HeadsClassifier, shipped_heads, shipped_policy
 from router.errors import SettingsError
 from router.policy import InvalidPolicy, Policy, Route
 from router.steps import Parts, Steps
@@ -79,21 +79,26 @@ async def open_app(
         processors: More receivers of spans.
 
     Raises:
+        SettingsError: The policy cannot be read; nothing was opened.
         BackendError: A part cannot be opened; the ones already open are closed again.
     """
+    heads = shipped_heads()
+    policy = load_policy(settings.policy, heads)
     async with AsyncExitStack() as stack:
         # LangGraph takes two seconds to import; the database starts meanwhile.
         importing = asyncio.create_task(asyncio.to_thread(_import_what_is_slow))
         stack.callback(importing.cancel)
-        spans = stack.enter_context(
+        spans = await stack.enter_async_context(
             tracing(
                 settings.traces, capture_content=settings.capture_content, processors=processors
             )
         )
         embedder = await stack.enter_async_context(open_embedder(settings))
+        reader = await _open_reader(settings, embedder, heads, stack)
         store = await stack.enter_async_context(open_store(settings, embedder))
         generator = await _open_generator(settings, stack)
-        steps = Steps(_parts(settings, spans, embedder, store, generator))
+        opened = _Opened(settings, spans, embedder, reader, store, generator)
+        steps = Steps(_parts(opened, policy, heads))
         await importing
         from router.graph import build_graph
 
@@ -195,25 +200,51 @@ async def _open_generator(settings: Settings, stack: AsyncExitStack) -> Generato
     )
 
 
-def _parts(
-    settings: Settings,
-    spans: Tracing,
-    embedder: Embedder,
-    store: PgvectorStore,
-    generator: Generator | None,
-) -> Parts:
+async def _open_reader(
+    settings: Settings, embedder: Embedder, heads: Heads, stack: AsyncExitStack
+) -> Embedder:
+    """The embedder whose vectors the classifier knows: the documents' own one, if it is that.
+
+    It also compares sentences with questions, because the policy's threshold is in its cosines.
+    """
     from backends.embedding_cache import CachingEmbedder
+
+    if not heads.fits(embedder.model):
+        minilm = settings.model_copy(update={"embeddings_url": None, "embeddings_model": None})
+        embedder = await stack.enter_async_context(open_embedder(minilm))
+    # Sentences of the same passages are compared with one question after the other.
+    return CachingEmbedder(embedder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is open, before it is put together."""
+
+    settings: Settings
+    spans: Tracing
+    embedder: Embedder
+    reader: Embedder
+    store: PgvectorStore
+    generator: Generator | None
+
+
+def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
     from backends.extractive import ExtractiveGenerator
 
-    policy = _policy(settings.policy)
-    # Sentences of the same passages are compared with one question after the other.
-    embedder = CachingEmbedder(embedder)
-    traced = TracedEmbedder(embedder, spans)
-    quoting = TracedGenerator(ExtractiveGenerator(embedder), spans, provider="extractive")
-    speaking = TracedGenerator(generator, spans, provider="vllm") if generator else None
+    settings, spans, generator = opened.settings, opened.spans, opened.generator
+    shares_embedding = heads.fits(opened.embedder.model)
+    reader = TracedEmbedder(opened.reader, spans, provider="onnxruntime")
+    embedder = reader
+    if not shares_embedding:
+        embedder = TracedEmbedder(opened.embedder, spans, provider="openai", remote=True)
+    quoting = TracedGenerator(ExtractiveGenerator(reader), spans, provider="extractive")
+    speaking = None
+    if generator is not None:
+        speaking = TracedGenerator(generator, spans, provider="vllm", remote=True)
     evidence = EvidenceFinder(
-        TracedRetriever(store, spans),
-        traced,
+        TracedRetriever(opened.store, spans),
+        embedder,
+        reader,
         min_support=policy.evidence_min_support,
         limit=settings.passages,
     )
@@ -222,25 +253,36 @@ def _parts(
         Route.BEHAVIOURAL: BehaviouralAgent(speaking),
         Route.HYBRID: HybridAgent(speaking),
     }
+    judge = Judge(speaking, model=settings.judge_model) if settings.judge and speaking else None
     return Parts(
-        embedder=traced,
-        classifier=HeadsClassifier(shipped_heads(), embedder.model),
+        embedder=reader,
+        shares_embedding=shares_embedding,
+        classifier=HeadsClassifier(heads, reader.model),
         policy=policy,
         evidence=evidence,
         agents=agents,
-        judge=Judge(speaking) if settings.judge and speaking else None,
+        judge=judge,
         tracing=spans,
         request_timeout_s=settings.timeouts.request,
+        judge_timeout_s=settings.timeouts.judge,
     )
 
 
-def _policy(path: Path | None) -> Policy:
-    if path is None:
-        return shipped_policy()
+def load_policy(path: Path | None, heads: Heads) -> Policy:
+    """Read a policy file, or the policy that ships.
+
+    Raises:
+        SettingsError: It cannot be read, or was tuned for other heads than these.
+    """
     try:
-        return Policy.from_json(path.read_text(encoding="utf-8"))
+        policy = shipped_policy() if path is None else Policy.from_json(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, InvalidPolicy) as error:
         raise SettingsError([f"policy: {path}: {error}"]) from error
+    if policy.heads not in ("", heads.fingerprint):
+        raise SettingsError(
+            [f"policy: {path}: was tuned for heads {policy.heads}, not for {heads.fingerprint}"]
+        )
+    return policy
 
 
 async def _pinged(answer: Awaitable[object]) -> str:

@@ -1,7 +1,8 @@
 """Settings: read once by a door, checked before anything starts, secrets masked.
 
-Environment variables (``ROUTER_…``) win over the TOML file that ``ROUTER_SETTINGS`` names, which
-wins over the defaults below. In the file a nested table holds what follows ``__`` in a variable:
+Arguments of `Settings` win over environment variables (``ROUTER_…``), which win over the TOML file
+that ``ROUTER_SETTINGS`` names, which wins over the defaults below. In the file a nested table holds
+what follows ``__`` in a variable:
 ``ROUTER_SERVER__PORT=9000`` is ``[server]`` ``port = 9000``.
 """
 
@@ -22,7 +23,13 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from backends.principals import EVERYONE, InvalidPrincipal, parse_principals
 from router.errors import SettingsError
@@ -47,6 +54,8 @@ class Timeouts(BaseModel):
     """Silence in the middle of an answer."""
     embeddings: Seconds = 10.0
     """One call to an embeddings server."""
+    judge: Seconds = 3.0
+    """The judge's verdict; after that the classifier's decision stands."""
 
 
 class ServerSettings(BaseModel):
@@ -109,6 +118,8 @@ class Settings(BaseSettings):
     """Who words factual answers: quoted sentences, or the model server; auto prefers the model."""
     judge: bool = False
     """Ask the model server when the classifier is uncertain."""
+    judge_model: str | None = None
+    """The model that judges; without it the default one, which should then not be a persona."""
     policy: Path | None = None
     """A policy file instead of the one that ships."""
     passages: Annotated[int, Field(ge=1, le=50)] = 6
@@ -151,18 +162,6 @@ class Settings(BaseSettings):
             raise ValueError("embeddings_url needs embeddings_model, the model's name on it")
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file, whose values come in as arguments."""
-        return (env_settings, init_settings)
-
 
 def load_settings(path: Path | str | None = None) -> Settings:
     """Read the settings of this process.
@@ -176,8 +175,23 @@ def load_settings(path: Path | str | None = None) -> Settings:
     """
     named = path or os.environ.get("ROUTER_SETTINGS")
     content = _read(Path(named)) if named else {}
+
+    class FromFile(Settings):
+        """The same settings, with a file beneath the environment."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (env_settings, InitSettingsSource(settings_cls, content))
+
     try:
-        return Settings(**content)  # type: ignore[arg-type]  # checking them is its very job
+        return FromFile()
     except ValidationError as error:
         origin = f" in {named}" if named else ""
         raise SettingsError([_problem(details, origin) for details in error.errors()]) from error
@@ -199,4 +213,4 @@ def _problem(details: object, origin: str) -> str:
     key = ".".join(str(part) for part in details["loc"]) or "settings"
     if details["type"] == "extra_forbidden":
         return f"{key}: there is no such setting{origin}"
-    return f"{key}: {details['msg']}"
+    return f"{key}: {details['msg'].removeprefix('Value error, ')}"

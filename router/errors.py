@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from agents.errors import AgentError, BrokenFormat, NoModel
 from backends import errors as backend
@@ -26,9 +26,20 @@ from backends.principals import InvalidPrincipal
 
 
 class RouterError(Exception):
-    """The router cannot do what it was asked. ``code`` is stable; the message is for people."""
+    """The router cannot do what it was asked.
+
+    Attributes:
+        code: Stable, for programs.
+        public: What may be shown to whoever asked: no addresses, no names of servers. The message
+            itself is for those who run the router.
+    """
 
     code: ClassVar[str] = "router_error"
+    _public: ClassVar[str | None] = None
+
+    def __init__(self, message: str, *, public: str | None = None) -> None:
+        self.public = public or self._public or message
+        super().__init__(message)
 
 
 class InvalidRequest(RouterError):
@@ -57,12 +68,14 @@ class ModelUnavailable(Unavailable):
     """No model server is connected, or it does not answer."""
 
     code = "model_unavailable"
+    _public = "The model that would answer this is not available now. Try again later."
 
 
 class RetrievalUnavailable(Unavailable):
     """The database or the embedder does not answer."""
 
     code = "retrieval_unavailable"
+    _public = "The documents cannot be searched now. Try again later."
 
 
 class DeadlineExceeded(Unavailable):
@@ -75,12 +88,14 @@ class UpstreamFailed(RouterError):
     """A backend broke its protocol or stopped in the middle of an answer."""
 
     code = "upstream_failed"
+    _public = "The model answered with something that cannot be used. Try again."
 
 
 class ConfigurationFault(RouterError):
     """Something installed is not what the settings promise."""
 
     code = "configuration_fault"
+    _public = "The router is not set up correctly; whoever runs it finds the reason in its log."
 
 
 class SettingsError(ConfigurationFault):
@@ -106,21 +121,33 @@ def translated() -> Iterator[None]:
 
 def router_error(error: AgentError | backend.BackendError) -> RouterError:
     """Return what a caller sees of a failure beneath."""
-    message = str(error)
     match error:
         case NoModel():
-            return ModelUnavailable(message)
+            return ModelUnavailable(str(error), public=str(error))
         case BrokenFormat() | backend.Garbled():
-            return UpstreamFailed(message)
+            return UpstreamFailed(str(error))
         case backend.Unavailable(backend="model server"):
-            return ModelUnavailable(message)
+            return ModelUnavailable(str(error))
         case backend.Unavailable():
-            return RetrievalUnavailable(message)
-        case backend.Refused(status=404):
-            return UnknownModel(message, field="model")
-        case backend.Refused():
-            return InvalidRequest(message)
+            return RetrievalUnavailable(str(error))
         case backend.Misconfigured():
-            return ConfigurationFault(message)
+            return ConfigurationFault(str(error))
+        case backend.Refused():
+            return _refusal(error)
         case _:
-            return UpstreamFailed(message)
+            return UpstreamFailed(str(error))
+
+
+_REQUESTS_FAULT: Final = frozenset({400, 413, 422})
+"""Statuses with which a model server says that the request is at fault, not the connection."""
+
+
+def _refusal(error: backend.Refused) -> RouterError:
+    """A wrong key or address is the installation's fault; a wrong name or prompt the caller's."""
+    if error.backend != "model server":
+        return ConfigurationFault(str(error))
+    if error.status == 404:
+        return UnknownModel(str(error), field="model")
+    if error.status is None or error.status in _REQUESTS_FAULT:
+        return InvalidRequest(str(error))
+    return ConfigurationFault(str(error))

@@ -102,7 +102,7 @@ def after_retrieve(state: State) -> str:
     """Answer from enough evidence; search once more in other words; then say so."""
     if state["evidence"].sufficient:
         return state["route"].value
-    return "reformulate" if state["searches"] < steps.MAX_SEARCHES else "abstain"
+    return "reformulate" if state["may_reformulate"] else "abstain"
 
 
 def after_answer(state: State) -> str:

@@ -67,6 +67,8 @@ def read_request(
 
 
 def _conversation(question: Question) -> tuple[Message, ...]:
+    if not isinstance(question, Sequence):
+        raise InvalidRequest("Ask with a text or with messages.", field="messages")
     turns: Sequence[Message | Mapping[str, str]]
     turns = [Message("user", question)] if isinstance(question, str) else question
     messages = tuple(_message(turn, index) for index, turn in enumerate(turns))

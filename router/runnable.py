@@ -14,7 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from anyio import EndOfStream, create_memory_object_stream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -72,7 +72,7 @@ class RouterRunnable(Runnable[Input, AIMessage]):
             question, options = _read(input, config)
             return to_langchain(await self._ask(question, **options))
 
-        return await self._acall_with_config(answer, input, config, run_type="llm")
+        return await self._acall_with_config(answer, input, config)
 
     def invoke(
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
@@ -83,13 +83,31 @@ class RouterRunnable(Runnable[Input, AIMessage]):
             RouterError: As `Router.ask`; also when called inside the router's own event loop,
                 where waiting would stop the very loop that has to answer.
         """
-        return self._start(self.ainvoke(input, config, **kwargs)).result()
+        answering = self._start(self.ainvoke(input, config, **kwargs))
+        try:
+            return answering.result()
+        finally:
+            answering.cancel()
 
     async def astream(
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Any | None
     ) -> AsyncIterator[AIMessageChunk]:
         """Yield the answer as chunks that add up; the last one carries the metadata."""
-        async with aclosing(self._chunks(input, config)) as chunks:
+
+        async def inputs() -> AsyncIterator[Input]:
+            yield input
+
+        async def answers(
+            inputs: AsyncIterator[Input], run_manager: Any, config: RunnableConfig
+        ) -> AsyncIterator[AIMessageChunk]:
+            async for each in inputs:
+                async with aclosing(self._chunks(each, config)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+
+        # Callbacks hear of it like of any other Runnable's stream.
+        running = self._atransform_stream_with_config(inputs(), answers, config)
+        async with aclosing(cast("AsyncGenerator[AIMessageChunk]", running)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -101,7 +119,8 @@ class RouterRunnable(Runnable[Input, AIMessage]):
 
         async def pump() -> None:
             # One task owns the iterator from beginning to end; contexts do not cross tasks.
-            async with send, aclosing(self._chunks(input, config)) as chunks:
+            answer = cast("AsyncGenerator[AIMessageChunk]", self.astream(input, config, **kwargs))
+            async with send, aclosing(answer) as chunks:
                 async for chunk in chunks:
                     await send.send(chunk)
 
@@ -128,6 +147,9 @@ class RouterRunnable(Runnable[Input, AIMessage]):
                 "invoke, stream and batch wait for the event loop and cannot be called inside it. "
                 "Use ainvoke, astream and abatch there."
             )
+        if self._loop.is_closed():
+            work.close()
+            raise RouterError("The router is closed. Open one and use its own Runnable.")
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _chunks(

@@ -15,10 +15,11 @@ from agents.errors import BrokenFormat, NoModel
 from agents.evidence import abstention, reformulated
 from backends.errors import BackendError, Unavailable
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
-from router.errors import DeadlineExceeded
+from router.errors import DeadlineExceeded, RouterError, router_error, translated
 from router.messages import from_langchain, to_langchain
 from router.policy import Decision, Policy, Route
 from router.request import Request, read_request
+from router.tracing import names
 from router.tracing.steps import Trace, decision_attributes, step_span
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ NAMES: Final = (
 MAX_SEARCHES: Final = 2
 """The question as asked, and one reformulation."""
 
+MAX_QUESTION: Final = 8_000
+"""Characters of the standalone question, half from its beginning, half from its end. What decides
+and what is searched for stands there; the model that answers gets the whole conversation."""
+
 Emit = Callable[[Event], None]
 Update = dict[str, Any]
 
@@ -77,7 +82,8 @@ class State(TypedDict, total=False):
     query: str
     evidence: Evidence
     searches: int
-    failure: Exception
+    may_reformulate: bool
+    failure: RouterError
     degraded: str
     reply: Reply
     timings: dict[str, float]
@@ -90,6 +96,9 @@ class Parts:
     """What the steps work with; made by ``router.app``, or by a test from twins."""
 
     embedder: Embedder
+    """Whose vectors the classifier knows."""
+    shares_embedding: bool
+    """Whether the documents were embedded by the same one."""
     classifier: Classifier
     policy: Policy
     evidence: EvidenceFinder
@@ -97,6 +106,7 @@ class Parts:
     judge: Judge | None
     tracing: Tracing
     request_timeout_s: float
+    judge_timeout_s: float
 
 
 class Steps:
@@ -116,24 +126,27 @@ class Steps:
         """Run one step under its span, its share of the clock and the request's deadline.
 
         Raises:
-            DeadlineExceeded: The whole request has taken longer than it may.
-            AgentError, BackendError: What the step could not mend.
+            RouterError: What the step could not mend; `DeadlineExceeded` when the whole request
+                has taken longer than it may.
         """
         if "run" not in state:
             state = {**state, "run": self.start(_request_of(state))}
         run: Run = state["run"]
         began = perf_counter()
+        limit = asyncio.timeout_at(run.deadline)
         try:
-            with step_span(self._parts.tracing, name, run.trace.context) as span:
-                async with asyncio.timeout_at(run.deadline):
+            with step_span(self._parts.tracing, name, run.trace.context) as span, translated():
+                async with limit:
                     update = await getattr(self, f"_{name}")(cast("State", state), emit, span)
         except TimeoutError as error:
-            late = self._late(name)
+            late = self._late(name) if limit.expired() else error
             run.trace.failed(late)
             raise late from error
         except BaseException as error:
             run.trace.failed(error)
             raise
+        if name == NAMES[-1]:
+            run.trace.end()
         timings = dict(state.get("timings", {}))
         timings[name] = timings.get(name, 0.0) + (perf_counter() - began) * 1000
         return {"run": run, "timings": timings, **update}
@@ -151,7 +164,7 @@ class Steps:
     async def _condense(self, state: State, emit: Emit, span: Span) -> Update:
         request = state["run"].request
         task = Task(
-            question=condense(request.conversation),
+            question=_shortened(condense(request.conversation)),
             conversation=request.conversation,
             principals=request.principals,
             adapter=request.adapter,
@@ -169,6 +182,13 @@ class Steps:
         )
         if run.request.route is not None:
             decision = self._parts.policy.forced(run.request.route, decision)
+        elif run.request.schema is not None and decision.route is Route.FACTUAL:
+            # A schema is a format, and only a model can keep to it.
+            decision = replace(
+                decision,
+                route=Route.HYBRID,
+                reason=f"{decision.reason}; a JSON schema is asked for",
+            )
         must_escalate = (
             decision.uncertain
             and decision.decided_by == "classifier"
@@ -176,7 +196,7 @@ class Steps:
         )
         span.set_attributes(decision_attributes(decision))
         update: Update = {
-            "task": replace(task, embedding=embedding),
+            "task": replace(task, embedding=embedding if self._parts.shares_embedding else None),
             "decision": decision,
             "route": decision.route,
             "must_escalate": must_escalate,
@@ -189,10 +209,11 @@ class Steps:
         judge, decision = self._parts.judge, state["decision"]
         assert judge is not None, "only an existing judge is escalated to"
         try:
-            verdict = await judge.verdict(state["task"])
-        except (BackendError, BrokenFormat) as error:
+            async with asyncio.timeout(self._parts.judge_timeout_s):
+                verdict = await judge.verdict(state["task"])
+        except (BackendError, BrokenFormat, TimeoutError) as error:
             # The classifier's decision stands; a judge is a help, not a requirement.
-            span.set_attribute("error.type", type(error).__qualname__)
+            span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
         else:
             decision = self._parts.policy.judged(
                 decision, verdict.needs_facts, verdict.needs_manner
@@ -206,15 +227,23 @@ class Steps:
         evidence = await self._parts.evidence.find(
             state["task"], hybrid=hybrid, query=state.get("query")
         )
+        searches = state.get("searches", 0) + 1
         span.set_attributes(
             {
-                "router.evidence.sufficient": evidence.sufficient,
-                "router.evidence.support": evidence.support,
-                "router.evidence.passages": len(evidence.passages),
+                names.EVIDENCE_SUFFICIENT: evidence.sufficient,
+                names.EVIDENCE_SUPPORT: evidence.support,
+                names.EVIDENCE_PASSAGES: len(evidence.passages),
+                names.ATTEMPT: searches,
             }
         )
         emit(EvidenceFound(evidence))
-        return {"evidence": evidence, "searches": state.get("searches", 0) + 1}
+        other_words = reformulated(evidence.query) != evidence.query
+        asked_by_somebody = bool(state["task"].principals)
+        return {
+            "evidence": evidence,
+            "searches": searches,
+            "may_reformulate": searches < MAX_SEARCHES and other_words and asked_by_somebody,
+        }
 
     async def _reformulate(self, state: State, emit: Emit, span: Span) -> Update:
         return {"query": reformulated(state["evidence"].query)}
@@ -249,9 +278,10 @@ class Steps:
                             emit(event)
         except (NoModel, Unavailable) as error:
             fallback = self._parts.policy.fallbacks.get(route)
-            if first_token is not None or "degraded" in state or fallback is None:
+            too_late = first_token is not None or "degraded" in state
+            if too_late or fallback is None or state["task"].schema is not None:
                 raise
-            return {"failure": error}
+            return {"failure": router_error(error)}
         assert reply is not None, "an agent ends with a reply"
         return {"reply": reply, "first_token_ms": first_token}
 
@@ -260,9 +290,10 @@ class Steps:
         route = self._parts.policy.fallbacks[failed]
         assert route is not None, "the agent's step has looked"
         degraded = (
-            f"{failed.value} answer not possible, answered as {route.value}: {state['failure']}"
+            f"A {failed} answer was not possible, so this is a {route} one. "
+            f"{state['failure'].public}"
         )
-        span.set_attribute("router.degraded", degraded)
+        span.set_attribute(names.DEGRADED, degraded)
         return {"route": route, "degraded": degraded}
 
     async def _done(self, state: State, emit: Emit, span: Span) -> Update:
@@ -307,6 +338,13 @@ def _request_of(state: Mapping[str, Any]) -> Request:
         question if question is not None else from_langchain(messages),
         principal=state.get("principal"),
     )
+
+
+def _shortened(question: str) -> str:
+    if len(question) <= MAX_QUESTION:
+        return question
+    half = MAX_QUESTION // 2
+    return f"{question[:half]}\n…\n{question[-half:]}"
 
 
 def _joined(*notes: str | None) -> str | None:

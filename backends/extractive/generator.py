@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from typing import Final
 
 from backends.base import (
     Embedder,
@@ -23,7 +24,7 @@ A paraphrase shares few words with its answer, so this is generous; an embedder 
 sentences of popular passages pays for it.
 """
 
-_BACKEND = "extractive generator"
+_BACKEND: Final = "extractive generator"
 
 
 class ExtractiveGenerator:

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from backends.base import Generation, GenerationChunk, GenerationRequest, ModelCard, Usage
 from backends.errors import BackendError, Refused
 
-_BACKEND = "model server"
+_BACKEND: Final = "model server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

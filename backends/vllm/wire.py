@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from backends.base import Generation, GenerationRequest, ModelCard, Usage
 from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
 
-BACKEND = "model server"
+BACKEND: Final = "model server"
 END_MARK = "[DONE]"
 MAX_QUOTED = 300
 """Characters of a server's own words that go into one of our messages."""

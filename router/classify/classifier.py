@@ -38,7 +38,7 @@ class HeadsClassifier:
     """
 
     def __init__(self, heads: Heads, embedding_model: str) -> None:
-        if _bare(heads.model) != _bare(embedding_model):
+        if not heads.fits(embedding_model):
             raise Misconfigured(
                 f"The classifier was fitted on {heads.model}, but {embedding_model} embeds.",
                 backend="classifier",
@@ -60,8 +60,3 @@ def shipped_policy() -> Policy:
     """Read the policy that comes with the package."""
     text = (files("router.classify") / "artefact" / "policy.json").read_text(encoding="utf-8")
     return Policy.from_json(text)
-
-
-def _bare(model: str) -> str:
-    """Leave out the organisation: servers call the same model by its long or its short name."""
-    return model.rsplit("/", 1)[-1].lower()

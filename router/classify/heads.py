@@ -69,6 +69,10 @@ class Heads:
     names: tuple[str, ...]
     fingerprint: str
 
+    def fits(self, embedding_model: str) -> bool:
+        """Whether they were fitted on that model's vectors, under its long or its short name."""
+        return _bare(self.model) == _bare(embedding_model)
+
     def features(self, text: str) -> dict[str, float]:
         """Return the features of a question that are not 0, by name."""
         found = {name: value for name, value in surface_features(text).items() if value}
@@ -164,3 +168,8 @@ def _sigmoid(logit: float) -> float:
     if logit >= 0:
         return 1 / (1 + math.exp(-logit))
     return 1 - 1 / (1 + math.exp(logit))
+
+
+def _bare(model: str) -> str:
+    """Leave out the organisation: servers call the same model by its long or its short name."""
+    return model.rsplit("/", 1)[-1].lower()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from backends.errors import Misconfigured
-from router.cli.findings import Check, Finding, guarded, skipped
+from router.cli.findings import Check, Finding, guarded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,17 +92,13 @@ def _port(settings: Settings) -> Finding:
 
 
 async def _check_embedder(settings: Settings) -> list[Check]:
-    """The embedder, and then the policy and the classifier, which must fit it."""
-    models: list[str] = []
-    checks = [await guarded("embedder", _embedder(settings, models), 60)]
-    if models:
-        checks.append(await guarded("policy", asyncio.to_thread(_policy, settings, models[0]), 20))
-    else:
-        checks.append(skipped("policy", "it must fit the embedder, which does not work"))
-    return checks
+    return [
+        await guarded("embedder", _embedder(settings), 60),
+        await guarded("policy", asyncio.to_thread(_policy, settings), 20),
+    ]
 
 
-async def _embedder(settings: Settings, models: list[str]) -> Finding:
+async def _embedder(settings: Settings) -> Finding:
     from router.app import open_embedder
 
     where = "in this process"
@@ -122,7 +118,6 @@ async def _embedder(settings: Settings, models: list[str]) -> Finding:
             backend="embedder",
             hint="Use a model that normalises its embeddings.",
         )
-    models.append(embedder.model)
     detail = f"{embedder.model} {where}, {vectors.shape[1]} dimensions, {taken:.0f} ms"
     return Finding("ok", detail)
 
@@ -133,20 +128,18 @@ def _check_weights() -> None:
     find_bundle().weights()
 
 
-def _policy(settings: Settings, model: str) -> Finding:
-    from router.classify import HeadsClassifier, shipped_heads, shipped_policy
-    from router.policy import InvalidPolicy, Policy
+def _policy(settings: Settings) -> Finding:
+    from router.app import load_policy
+    from router.classify import shipped_heads
+    from router.errors import SettingsError
 
-    HeadsClassifier(shipped_heads(), model)
-    if settings.policy is None:
-        policy = shipped_policy()
-    else:
-        try:
-            policy = Policy.from_json(settings.policy.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, InvalidPolicy) as error:
-            hint = "Correct the file, or unset ROUTER_POLICY to use the policy that ships."
-            return Finding("fail", f"{settings.policy}: {error}", hint)
-    return Finding("ok", f"{policy.name}, and a classifier for {model}")
+    heads = shipped_heads()
+    try:
+        policy = load_policy(settings.policy, heads)
+    except SettingsError as error:
+        hint = "Correct the file, or unset ROUTER_POLICY to use the policy that ships."
+        return Finding("fail", "; ".join(error.problems), hint)
+    return Finding("ok", f"{policy.name}, and a classifier for {heads.model}")
 
 
 async def _check_model_servers(settings: Settings) -> list[Check]:

@@ -1,8 +1,10 @@
 """Every span and attribute name, in one place.
 
 ``gen_ai.*`` follows the OpenTelemetry GenAI semantic conventions (v1.41 names), whose status is
-still Development; ``openinference.span.kind`` makes Phoenix draw what those do not cover yet. There
-is no convention for routing decisions, so ``router.*`` is ours.
+still Development; they allow own operations, and ``execute_step`` is ours for the steps of the
+workflow that are none of theirs. ``openinference.span.kind`` and ``graph.node.id`` (OpenInference)
+make Phoenix draw what those do not cover yet. There is no convention for routing decisions, so
+``router.*`` is ours.
 """
 
 from __future__ import annotations
@@ -21,9 +23,8 @@ INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 WORKFLOW_NAME: Final = "gen_ai.workflow.name"
 AGENT_NAME: Final = "gen_ai.agent.name"
-CONVERSATION_ID: Final = "gen_ai.conversation.id"
 DATA_SOURCE_ID: Final = "gen_ai.data_source.id"
-TOP_K: Final = "gen_ai.request.top_k"
+TOP_K: Final = "gen_ai.retrieval.top_k"
 RETRIEVAL_QUERY: Final = "gen_ai.retrieval.query.text"
 RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"
 EMBEDDING_DIMENSION: Final = "gen_ai.embeddings.dimension.count"
@@ -32,6 +33,7 @@ OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 ERROR_TYPE: Final = "error.type"
 
 SPAN_KIND: Final = "openinference.span.kind"
+GRAPH_NODE: Final = "graph.node.id"
 
 ROUTE: Final = "router.route"
 NEEDS_FACTS: Final = "router.needs_facts"

@@ -39,9 +39,13 @@ if TYPE_CHECKING:
 class TracedEmbedder:
     """An `Embedder` with an ``embeddings`` span a call."""
 
-    def __init__(self, inner: Embedder, tracing: Tracing) -> None:
+    def __init__(
+        self, inner: Embedder, tracing: Tracing, *, provider: str, remote: bool = False
+    ) -> None:
         self._inner = inner
         self._tracing = tracing
+        self._provider = provider
+        self._kind = _kind(remote)
 
     @property
     def model(self) -> str:
@@ -58,11 +62,12 @@ class TracedEmbedder:
     async def embed(self, texts: Sequence[str]) -> Vectors:
         attributes: dict[str, AttributeValue] = {
             names.OPERATION: "embeddings",
+            names.PROVIDER: self._provider,
             names.REQUEST_MODEL: self.model,
             names.EMBEDDING_DIMENSION: self.dimension,
             names.SPAN_KIND: "EMBEDDING",
         }
-        with _span(self._tracing, f"embeddings {self.model}", attributes):
+        with _span(self._tracing, f"embeddings {self.model}", self._kind, attributes):
             return await self._inner.embed(texts)
 
     def count_tokens(self, text: str) -> int:
@@ -83,7 +88,7 @@ class TracedRetriever:
             names.TOP_K: query.limit,
             names.SPAN_KIND: "RETRIEVER",
         }
-        with _span(self._tracing, "retrieval passages", attributes) as span:
+        with _span(self._tracing, "retrieval passages", SpanKind.CLIENT, attributes) as span:
             found = await self._inner.search(query)
             span.set_attribute(names.RETRIEVAL_DOCUMENTS, _documents(found, self._tracing.content))
             if self._tracing.content:
@@ -94,10 +99,13 @@ class TracedRetriever:
 class TracedGenerator:
     """A `Generator` with a ``chat`` span an answer, whose context travels to the model server."""
 
-    def __init__(self, inner: Generator, tracing: Tracing, *, provider: str) -> None:
+    def __init__(
+        self, inner: Generator, tracing: Tracing, *, provider: str, remote: bool = False
+    ) -> None:
         self._inner = inner
         self._tracing = tracing
         self._provider = provider
+        self._kind = _kind(remote)
 
     @property
     def model(self) -> str:
@@ -160,7 +168,7 @@ class TracedGenerator:
         if self._tracing.content:
             attributes[names.INPUT_MESSAGES] = messages_json(request.messages)
         return self._tracing.tracer.start_span(
-            f"chat {model}", kind=SpanKind.CLIENT, attributes=attributes
+            f"chat {model}", kind=self._kind, attributes=attributes
         )
 
     def _end(self, span: Span, record: _Record) -> None:
@@ -202,11 +210,17 @@ class _Record:
         self.usage = chunk.usage or self.usage
 
 
+def _kind(remote: bool) -> SpanKind:
+    return SpanKind.CLIENT if remote else SpanKind.INTERNAL
+
+
 @contextmanager
-def _span(tracing: Tracing, name: str, attributes: dict[str, AttributeValue]) -> Iterator[Span]:
+def _span(
+    tracing: Tracing, name: str, kind: SpanKind, attributes: dict[str, AttributeValue]
+) -> Iterator[Span]:
     with tracing.tracer.start_as_current_span(
         name,
-        kind=SpanKind.CLIENT,
+        kind=kind,
         attributes=attributes,
         record_exception=False,
         set_status_on_exception=False,

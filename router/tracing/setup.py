@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 Exporter: TypeAlias = Literal["none", "console", "otlp"]
 
-FLUSH_TIMEOUT_MS = 5_000
+EXPORT_TIMEOUT_S = 5.0
+"""A collector that takes longer for one batch is as good as down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,14 @@ class Tracing:
     content: bool = False
 
 
-@contextmanager
-def tracing(
+@asynccontextmanager
+async def tracing(
     exporter: Exporter = "none",
     *,
     capture_content: bool = False,
     processors: Sequence[SpanProcessor] = (),
-) -> Iterator[Tracing]:
-    """Open tracing for one router; leaving flushes what is still waiting.
+) -> AsyncIterator[Tracing]:
+    """Open tracing for one router; leaving sends what still waits, without holding up the loop.
 
     Nothing global is touched. With ``none`` and no processors the provider of the host application
     is used when it has set one, so that an embedded router writes into its host's traces.
@@ -58,8 +60,8 @@ def tracing(
     try:
         yield Tracing(provider.get_tracer("agentic-query-router"), content)
     finally:
-        provider.force_flush(FLUSH_TIMEOUT_MS)
-        provider.shutdown()
+        # Flushes as well. A collector that is down makes it wait for its own timeouts.
+        await asyncio.to_thread(provider.shutdown)
 
 
 def _host_provider() -> trace.TracerProvider | None:
@@ -103,7 +105,7 @@ def _exporting(exporter: Exporter) -> list[SpanProcessor]:
 def _otlp() -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    return OTLPSpanExporter()
+    return OTLPSpanExporter(timeout=EXPORT_TIMEOUT_S)
 
 
 def _content_wanted() -> bool:

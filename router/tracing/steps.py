@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,18 +23,15 @@ if TYPE_CHECKING:
     from router.tracing.setup import Tracing
 
 _OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
-    "condense": ("invoke_agent", "CHAIN"),
     "classify": ("plan", "CHAIN"),
     "escalate": ("invoke_agent", "AGENT"),
-    "retrieve": ("invoke_agent", "CHAIN"),
-    "reformulate": ("invoke_agent", "CHAIN"),
-    "abstain": ("invoke_agent", "CHAIN"),
-    "fall_back": ("invoke_agent", "CHAIN"),
     "factual": ("invoke_agent", "AGENT"),
     "behavioural": ("invoke_agent", "AGENT"),
     "hybrid": ("invoke_agent", "AGENT"),
-    "done": ("invoke_agent", "CHAIN"),
 }
+"""Steps that are operations of the GenAI conventions; the others are steps of the workflow."""
+
+_STEP: Final = ("execute_step", "CHAIN")
 
 
 class Trace:
@@ -85,7 +83,7 @@ class Trace:
         self.span.set_attributes(decision_attributes(decision))
 
     def answered(self, answer: Answer) -> None:
-        """Put the outcome on the span and end it."""
+        """Put the outcome on the span."""
         self.span.set_attributes(
             {
                 names.OUTCOME: "abstained" if answer.abstained else "answered",
@@ -101,7 +99,6 @@ class Trace:
         if self._content:
             said = [Message("assistant", answer.text)]
             self.span.set_attribute(names.OUTPUT_MESSAGES, messages_json(said))
-        self.end()
 
     def failed(self, error: BaseException) -> None:
         """Mark the span as failed, or as cancelled by the caller, and end it."""
@@ -118,7 +115,7 @@ class Trace:
 @contextmanager
 def step_span(tracing: Tracing, step: str, parent: Context | None) -> Iterator[Span]:
     """Make the span of one step current while the step runs (steps are coroutines)."""
-    operation, kind = _OPERATIONS[step]
+    operation, kind = _OPERATIONS.get(step, _STEP)
     with tracing.tracer.start_as_current_span(
         f"{operation} {step}",
         context=parent,
@@ -127,6 +124,7 @@ def step_span(tracing: Tracing, step: str, parent: Context | None) -> Iterator[S
         attributes={
             names.OPERATION: operation,
             names.AGENT_NAME: step,
+            names.GRAPH_NODE: step,
             names.SPAN_KIND: kind,
         },
     ) as span:
@@ -154,7 +152,7 @@ def decision_attributes(decision: Decision) -> dict[str, str | float | bool]:
 
 def mark_failed(span: Span, error: BaseException) -> None:
     """Record that the span failed by the error's type; its text may hold what people wrote."""
-    if isinstance(error, GeneratorExit) or type(error).__name__ == "CancelledError":
+    if isinstance(error, GeneratorExit | asyncio.CancelledError):
         span.set_attribute(names.OUTCOME, "cancelled")
         return
     span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)

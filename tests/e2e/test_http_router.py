@@ -40,7 +40,7 @@ async def ask(
 
 
 async def test_a_factual_answer_comes_with_its_quote() -> None:
-    with tracing() as traced:
+    async with tracing() as traced:
         world = World(traced)
         await world.publish("returns", RETURNS)
         async with client_of(world.router()) as client:
@@ -53,7 +53,7 @@ async def test_a_factual_answer_comes_with_its_quote() -> None:
 
 
 async def test_the_official_client_streams_from_a_whole_router() -> None:
-    with tracing() as traced:
+    async with tracing() as traced:
         world = World(traced)
         await world.publish("returns", RETURNS)
         async with (
@@ -69,7 +69,7 @@ async def test_the_official_client_streams_from_a_whole_router() -> None:
 
 @pytest.mark.parametrize(("principal", "sees"), [("group:hr", True), ("user:ana", False)])
 async def test_the_principal_decides_what_an_answer_may_rest_on(principal: str, sees: bool) -> None:
-    with tracing() as traced:
+    async with tracing() as traced:
         world = World(traced)
         await world.publish("salaries", SALARY, acl="group:hr")
         async with client_of(world.router()) as client:
@@ -79,7 +79,7 @@ async def test_the_principal_decides_what_an_answer_may_rest_on(principal: str, 
 
 
 async def test_a_stream_has_the_trace_that_its_answer_belongs_to() -> None:
-    with tracing() as traced:
+    async with tracing() as traced:
         world = World(traced)
         await world.publish("returns", RETURNS)
         async with client_of(world.router()) as client:
@@ -90,17 +90,16 @@ async def test_a_stream_has_the_trace_that_its_answer_belongs_to() -> None:
 
 
 async def test_an_answer_joins_the_trace_of_its_caller() -> None:
-    with tracing() as traced:
-        async with client_of(World(traced).router()) as client:
-            headers = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
-            response = await ask(client, BOOTS, headers=headers)
+    async with tracing() as traced, client_of(World(traced).router()) as client:
+        headers = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
+        response = await ask(client, BOOTS, headers=headers)
     assert response.json()["router"]["trace_id"] == TRACE_ID
 
 
 async def test_a_model_server_that_is_down_is_said_before_the_stream_begins() -> None:
     model = ScriptedGenerator("Ahoy!")
     model.unavailable = Unavailable("No answer.", backend="model server")
-    with tracing() as traced:
+    async with tracing() as traced:
         router = World(traced, facts=0.02, manner=0.97, model=model).router()
         async with client_of(router) as client:
             response = await ask(client, PIRATE, stream=True)
@@ -109,7 +108,7 @@ async def test_a_model_server_that_is_down_is_said_before_the_stream_begins() ->
 
 async def test_a_client_that_leaves_stops_the_model() -> None:
     model = ScriptedGenerator(Script(text="Ahoy there matey!", gate=asyncio.Event()))
-    with tracing() as traced:
+    async with tracing() as traced:
         router = World(traced, facts=0.02, manner=0.97, model=model).router()
         async with client_of(router) as client:
             body = {"model": "auto", "messages": [{"role": "user", "content": PIRATE}]}
@@ -125,7 +124,7 @@ async def test_a_client_that_leaves_stops_the_model() -> None:
 
 async def test_an_adapter_that_the_model_server_has_can_be_asked() -> None:
     model = ScriptedGenerator("Ahoy!", adapters=["pirate"])
-    with tracing() as traced:
+    async with tracing() as traced:
         router = World(traced, facts=0.9, manner=0.1, model=model).router()
         async with client_of(router) as client:
             body = (await ask(client, PIRATE, model="pirate")).json()
@@ -134,7 +133,7 @@ async def test_an_adapter_that_the_model_server_has_can_be_asked() -> None:
 
 
 async def test_a_decision_over_http_is_the_routers() -> None:
-    with tracing() as traced:
+    async with tracing() as traced:
         router = World(traced, facts=0.9, manner=0.95).router()
         async with client_of(router) as client:
             body = (await client.post("/decisions", json={"input": PIRATE})).json()

@@ -23,7 +23,7 @@ async def test_one_hybrid_question_is_one_trace_with_a_span_a_step(
 ) -> None:
     with collector() as collected:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
-        with tracing("otlp") as traced:
+        async with tracing("otlp") as traced:
             world = World(traced, facts=0.97, manner=0.97, model=ScriptedGenerator(SAID))
             await world.publish("returns", RETURNS)
             answer = await world.router().ask(QUESTION, principal="user:ana")
@@ -33,10 +33,10 @@ async def test_one_hybrid_question_is_one_trace_with_a_span_a_step(
         "embeddings hashing",
         "embeddings hashing",
         "embeddings hashing",
-        "invoke_agent condense",
-        "invoke_agent done",
+        "execute_step condense",
+        "execute_step done",
+        "execute_step retrieve",
         "invoke_agent hybrid",
-        "invoke_agent retrieve",
         "invoke_workflow query_router",
         "plan classify",
         "retrieval passages",
@@ -50,7 +50,7 @@ async def test_one_hybrid_question_is_one_trace_with_a_span_a_step(
     )
     assert (
         collected.named("retrieval passages").parent_id
-        == collected.named("invoke_agent retrieve").span_id
+        == collected.named("execute_step retrieve").span_id
     )
     assert root.attributes[names.ROUTE] == "hybrid"
     assert root.attributes[names.CITATIONS] == 1
@@ -62,7 +62,7 @@ async def test_the_model_server_is_told_which_span_it_works_for(
     model = ScriptedGenerator(SAID)
     with collector() as collected:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
-        with tracing("otlp") as traced:
+        async with tracing("otlp") as traced:
             world = World(traced, facts=0.97, manner=0.97, model=model)
             await world.publish("returns", RETURNS)
             await world.router().ask(QUESTION, principal="user:ana")
@@ -92,7 +92,7 @@ async def collected_attributes(monkeypatch: pytest.MonkeyPatch, *, content: bool
     """All attributes of all spans of one question, as one text."""
     with collector() as collected:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
-        with tracing("otlp", capture_content=content) as traced:
+        async with tracing("otlp", capture_content=content) as traced:
             world = World(traced, facts=0.97, manner=0.97, model=ScriptedGenerator(SAID))
             await world.publish("returns", RETURNS)
             await world.router().ask(QUESTION, principal="user:ana")
@@ -102,14 +102,14 @@ async def collected_attributes(monkeypatch: pytest.MonkeyPatch, *, content: bool
 async def test_the_standard_variable_switches_content_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(names.CONTENT_VARIABLE, "SPAN_ONLY")
 
-    with tracing() as traced:
+    async with tracing() as traced:
         assert traced.content
 
 
 async def test_the_callers_trace_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     with collector() as collected:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
-        with tracing("otlp") as traced:
+        async with tracing("otlp") as traced:
             world = World(traced)
             await world.router().decide(
                 QUESTION, principal="user:ana", traceparent={"traceparent": CALLER}
@@ -125,11 +125,11 @@ async def test_a_failed_question_is_a_failed_span_without_its_message(
 ) -> None:
     with collector() as collected:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
-        with tracing("otlp") as traced:
+        async with tracing("otlp") as traced:
             world = World(traced, facts=0.02, manner=0.97)
             with pytest.raises(ModelUnavailable):
                 await world.router().ask(QUESTION, principal="user:ana")
 
     root = collected.named("invoke_workflow query_router")
     assert root.failed
-    assert root.attributes[names.ERROR_TYPE] == "NoModel"
+    assert root.attributes[names.ERROR_TYPE] == "ModelUnavailable"

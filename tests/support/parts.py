@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from opentelemetry.sdk.trace import TracerProvider
+
 from agents.behavioural import BehaviouralAgent
 from agents.evidence import EvidenceFinder
 from agents.factual import FactualAgent
@@ -35,6 +37,11 @@ RETURNS = "Unworn boots may be returned within 45 days of delivery for a full re
 SALARY = "Salary band C pays between 36,000 and 43,500 euros a year in Germany."
 
 
+def untraced() -> Tracing:
+    """Spans with ids that nobody receives."""
+    return Tracing(TracerProvider(shutdown_on_exit=False).get_tracer("tests"))
+
+
 class FixedClassifier:
     """Says what the test wants it to say."""
 
@@ -57,14 +64,17 @@ class World:
     model: ScriptedGenerator | None = None
     judge: ScriptedGenerator | None = None
     wording: bool = False
+    quoting: ScriptedGenerator | None = None
+    min_support: float = 0.3
     policy: Policy = field(default_factory=Policy)
     request_timeout_s: float = 30.0
+    judge_timeout_s: float = 5.0
     embedder: HashingEmbedder = field(default_factory=HashingEmbedder)
     store: MemoryStore = field(default_factory=MemoryStore)
 
     def parts(self) -> Parts:
-        embedder = TracedEmbedder(self.embedder, self.tracing)
-        quoting = ExtractiveGenerator(self.embedder)
+        embedder = TracedEmbedder(self.embedder, self.tracing, provider="hashing")
+        quoting = self.quoting or ExtractiveGenerator(self.embedder)
         speaking = self._traced(self.model)
         agents: Mapping[Route, Agent] = {
             Route.FACTUAL: FactualAgent(quoting, speaking if self.wording else None),
@@ -74,18 +84,21 @@ class World:
         judge = self._traced(self.judge)
         return Parts(
             embedder=embedder,
+            shares_embedding=True,
             classifier=FixedClassifier(self.facts, self.manner),
             policy=self.policy,
             evidence=EvidenceFinder(
                 TracedRetriever(self.store, self.tracing),
                 embedder,
-                min_support=0.3,
+                embedder,
+                min_support=self.min_support,
                 limit=4,
             ),
             agents=agents,
             judge=Judge(judge) if judge else None,
             tracing=self.tracing,
             request_timeout_s=self.request_timeout_s,
+            judge_timeout_s=self.judge_timeout_s,
         )
 
     def _traced(self, generator: ScriptedGenerator | None) -> Generator | None:

@@ -70,6 +70,33 @@ def test_a_number_that_the_passage_does_not_hold_is_not_cited() -> None:
     assert shown(events) == "Unworn items may be returned within 60 days of delivery."
 
 
+def test_a_number_is_compared_whole() -> None:
+    checker = CitationChecker([passage("Returns are accepted within 145 days of delivery.")])
+
+    read(checker, ["Returns are accepted within 45 days of delivery. [1]", "45 days [1]"])
+
+    assert checker.citations == []
+
+
+def test_a_number_of_another_sentence_supports_nothing() -> None:
+    text = "Boots may be returned within 45 days. Coats may be returned within 30 days."
+    checker = CitationChecker([passage(text)])
+
+    read(checker, ["Boots can be returned for 30 days. [1]"])
+
+    assert [citation.quote for citation in checker.citations] != [
+        "Boots may be returned within 45 days."
+    ]
+
+
+def test_brackets_in_code_are_no_marks() -> None:
+    checker = CitationChecker([passage()])
+
+    assert (
+        shown(read(checker, ["Use `rows[0]` and `rows [1]`."])) == "Use `rows[0]` and `rows [1]`."
+    )
+
+
 def test_a_passage_that_was_never_given_is_not_cited() -> None:
     checker = CitationChecker([passage()])
 

@@ -48,7 +48,7 @@ async def finder(*, min_support: float = 0.3) -> EvidenceFinder:
         "returns", "Returns", BODY, "text/plain", "f", parse_principals("everyone")
     )
     await store.publish(document, [NewPassage(0, len(BODY), BODY)], await embedder.embed([BODY]))
-    return EvidenceFinder(store, embedder, min_support=min_support, limit=4)
+    return EvidenceFinder(store, embedder, embedder, min_support=min_support, limit=4)
 
 
 async def test_evidence_with_a_sentence_close_to_the_question_is_enough() -> None:

@@ -34,6 +34,16 @@ async def test_a_text_is_embedded_once() -> None:
     assert inner.asked == [["boots", "coats"], ["hats"]]
 
 
+async def test_a_long_text_is_not_remembered() -> None:
+    inner = CountingEmbedder()
+    embedder = CachingEmbedder(inner)
+
+    await embedder.embed(["word " * 1_000])
+    await embedder.embed(["word " * 1_000])
+
+    assert len(inner.asked) == 2
+
+
 async def test_what_was_not_asked_for_longest_is_forgotten_first() -> None:
     inner = CountingEmbedder()
     embedder = CachingEmbedder(inner, max_texts=2)

@@ -9,16 +9,16 @@ from typing import Any, cast
 import pytest
 
 from agents.base import Cited, Token
-from agents.errors import NoModel
+from backends.base import Generation, GenerationRequest
 from backends.errors import Unavailable
 from backends.memory.generator import Script, ScriptedGenerator
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
-from router.errors import DeadlineExceeded
+from router.errors import DeadlineExceeded, ModelUnavailable, UpstreamFailed
 from router.graph import build_graph
 from router.policy import Policy, Route
 from router.request import read_request
-from router.tracing.setup import Tracing, tracing
-from tests.support.parts import RETURNS, SALARY, World
+from router.tracing.setup import Tracing
+from tests.support.parts import RETURNS, SALARY, World, untraced
 
 QUESTION = "How long may unworn boots be returned?"
 DOWN = Unavailable("The model server does not answer.", backend="model server")
@@ -33,6 +33,14 @@ async def walk(world: World, question: Any = QUESTION, **asked: Any) -> list[Eve
     return [event async for event in cast("AsyncGenerator[Event]", stream)]
 
 
+class SilentGenerator(ScriptedGenerator):
+    """Takes the request and never answers."""
+
+    async def complete(self, request: GenerationRequest) -> Generation:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+
 def answer_of(events: list[Event]) -> Answer:
     assert isinstance(events[-1], Finished)
     return events[-1].answer
@@ -40,8 +48,7 @@ def answer_of(events: list[Event]) -> Answer:
 
 @pytest.fixture
 def traced() -> Tracing:
-    with tracing() as opened:
-        return opened
+    return untraced()
 
 
 async def test_a_factual_question_is_answered_from_evidence_with_citations(traced: Tracing) -> None:
@@ -101,6 +108,28 @@ async def test_thin_evidence_is_searched_for_once_more_and_then_admitted(traced:
     assert "visitors park their bicycles" in answer_of(events).text
 
 
+async def test_a_second_search_in_other_words_may_find_what_the_first_did_not(
+    traced: Tracing,
+) -> None:
+    world = World(traced, min_support=0.7)
+    await world.publish("hours", "The shop opens at nine.")
+
+    events = await walk(world, "Hi, could you please kindly tell me when the shop opens?")
+
+    assert sum(isinstance(event, EvidenceFound) for event in events) == 2
+    assert "nine" in answer_of(events).text
+
+
+async def test_a_question_that_has_no_other_words_is_searched_for_once(traced: Tracing) -> None:
+    world = World(traced)
+    await world.publish("returns", RETURNS)
+
+    events = await walk(world, "where visitors park their bicycles")
+
+    assert sum(isinstance(event, EvidenceFound) for event in events) == 1
+    assert answer_of(events).abstained
+
+
 async def test_what_the_asker_may_not_see_reads_like_what_does_not_exist(traced: Tracing) -> None:
     hidden, absent = World(traced), World(traced)
     await hidden.publish("salary", SALARY, acl="group:hr")
@@ -139,6 +168,18 @@ async def test_an_uncertain_decision_goes_to_the_judge(traced: Tracing) -> None:
 
     assert answer.decision.decided_by == "judge"
     assert answer.decision.route is Route.BEHAVIOURAL
+
+
+async def test_a_judge_that_takes_too_long_leaves_the_decision_to_the_policy(
+    traced: Tracing,
+) -> None:
+    world = World(traced, facts=0.55, manner=0.1, judge=SilentGenerator(), judge_timeout_s=0.05)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world))
+
+    assert answer.decision.decided_by == "classifier"
+    assert answer.citations
 
 
 async def test_a_judge_that_is_down_leaves_the_decision_to_the_policy(traced: Tracing) -> None:
@@ -190,7 +231,7 @@ async def test_a_hybrid_question_without_a_model_is_answered_with_facts_and_says
 async def test_a_behavioural_question_without_a_model_fails_clearly(traced: Tracing) -> None:
     world = World(traced, facts=0.02, manner=0.97)
 
-    with pytest.raises(NoModel, match="ROUTER_VLLM_URL"):
+    with pytest.raises(ModelUnavailable, match="ROUTER_VLLM_URL"):
         await walk(world, "Say hello like a pirate")
 
 
@@ -205,12 +246,105 @@ async def test_a_fallback_to_a_route_with_facts_retrieves_first(traced: Tracing)
     assert answer.degraded is not None
 
 
+async def test_a_fallback_to_hybrid_speaks_from_evidence(traced: Tracing) -> None:
+    policy = Policy(fallbacks={Route.FACTUAL: Route.HYBRID})
+    model = ScriptedGenerator("Unworn boots may be returned within 45 days of delivery. [1]")
+    world = World(traced, policy=policy, model=model, quoting=ScriptedGenerator())
+    assert world.quoting is not None
+    world.quoting.unavailable = DOWN
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world))
+
+    assert answer.citations
+    assert answer.degraded is not None
+
+
+async def test_a_json_schema_is_a_format_that_only_a_model_can_keep_to(traced: Tracing) -> None:
+    model = ScriptedGenerator('{"days": [45]}')
+    world = World(traced, model=model)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world, schema={"type": "object"}))
+
+    assert answer.decision.route is Route.HYBRID
+    assert answer.text == '{"days": [45]}'
+    assert model.requests[0].schema == {"type": "object"}
+
+
+async def test_an_answer_that_is_not_the_json_asked_for_fails(traced: Tracing) -> None:
+    world = World(traced, facts=0.02, manner=0.97, model=ScriptedGenerator("Sure! Here it is"))
+
+    with pytest.raises(UpstreamFailed, match="JSON"):
+        await walk(world, "Give me a colour", schema={"type": "object"})
+
+
+async def test_json_cut_by_its_token_limit_says_so_instead_of_failing(traced: Tracing) -> None:
+    cut = ScriptedGenerator(Script(text='{"colour": "be', finish_reason="length"))
+    world = World(traced, facts=0.02, manner=0.97, model=cut)
+
+    answer = answer_of(await walk(world, "Give me a colour", schema={"type": "object"}))
+
+    assert answer.finish_reason == "length"
+
+
+async def test_without_a_model_a_schema_is_not_answered_with_prose(traced: Tracing) -> None:
+    world = World(traced)
+    await world.publish("returns", RETURNS)
+
+    with pytest.raises(ModelUnavailable):
+        await walk(world, schema={"type": "object"})
+
+
+async def test_a_model_that_finds_no_answer_in_the_passages_abstains(traced: Tracing) -> None:
+    world = World(traced, model=ScriptedGenerator("NO ANSWER."), wording=True)
+    await world.publish("returns", RETURNS)
+
+    events = await walk(world)
+
+    answer = answer_of(events)
+    assert answer.abstained
+    assert "could not find" in answer.text
+    assert "".join(event.text for event in events if isinstance(event, Token)) == answer.text
+
+
+async def test_a_worded_answer_without_a_citation_says_so(traced: Tracing) -> None:
+    world = World(traced, model=ScriptedGenerator("No idea, perhaps 60 days."), wording=True)
+    await world.publish("returns", RETURNS)
+
+    assert "no passage" in str(answer_of(await walk(world)).degraded)
+
+
+async def test_the_callers_system_message_stands_beside_the_passages(traced: Tracing) -> None:
+    model = ScriptedGenerator("Boots may be returned within 45 days of delivery. [1]")
+    world = World(traced, facts=0.97, manner=0.97, model=model)
+    await world.publish("returns", RETURNS)
+    turns = [{"role": "system", "content": "Say ahoy."}, {"role": "user", "content": QUESTION}]
+
+    await walk(world, turns)
+
+    roles = [message.role for message in model.requests[0].messages]
+    assert roles == ["system", "user"]
+    assert "Say ahoy." in model.requests[0].messages[0].content
+
+
+async def test_a_long_question_is_decided_by_its_beginning_and_end(traced: Tracing) -> None:
+    model = ScriptedGenerator("Ahoy!")
+    world = World(traced, facts=0.02, manner=0.97, model=model)
+    pasted = "word " * 100_000
+
+    answer = answer_of(await walk(world, f"Shorten this: {pasted}"))
+
+    assert len(answer.standalone_question) < 10_000
+    assert model.requests[0].messages[0].content.endswith(pasted)
+
+
 async def test_a_fallback_that_fails_as_well_does_not_go_round_in_circles(traced: Tracing) -> None:
     policy = Policy(fallbacks={Route.BEHAVIOURAL: Route.HYBRID, Route.HYBRID: Route.BEHAVIOURAL})
     world = World(traced, facts=0.02, manner=0.97, policy=policy)
     await world.publish("returns", RETURNS)
 
-    with pytest.raises(NoModel):
+    with pytest.raises(ModelUnavailable):
         await walk(world)
 
 
@@ -219,7 +353,7 @@ async def test_a_model_that_fails_in_mid_answer_does_not_fall_back(traced: Traci
     world = World(traced, facts=0.97, manner=0.97, model=ScriptedGenerator(script))
     await world.publish("returns", RETURNS)
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(ModelUnavailable):
         await walk(world)
 
 

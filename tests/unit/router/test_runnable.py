@@ -12,8 +12,8 @@ from langchain_core.runnables import RunnableConfig, RunnableLambda
 
 from router.errors import InvalidRequest, ModelUnavailable, RouterError
 from router.runnable import RouterRunnable
-from router.tracing.setup import Tracing, tracing
-from tests.support.parts import RETURNS, World
+from router.tracing.setup import Tracing
+from tests.support.parts import RETURNS, World, untraced
 
 QUESTION = "How long may unworn boots be returned?"
 ANA = RunnableConfig(configurable={"principal": "user:ana"})
@@ -21,8 +21,7 @@ ANA = RunnableConfig(configurable={"principal": "user:ana"})
 
 @pytest.fixture
 def traced() -> Tracing:
-    with tracing() as opened:
-        return opened
+    return untraced()
 
 
 async def ready(traced: Tracing) -> RouterRunnable:
@@ -106,3 +105,13 @@ async def test_a_failure_reaches_a_synchronous_reader_of_the_stream(traced: Trac
 
     with pytest.raises(ModelUnavailable):
         await asyncio.to_thread(lambda: list(runnable.stream("Say hello", ANA)))
+
+
+async def test_callbacks_hear_of_a_stream(traced: Tracing) -> None:
+    runnable = await ready(traced)
+
+    heard = [event["event"] async for event in runnable.astream_events(QUESTION, ANA, version="v2")]
+
+    assert heard[0] == "on_chain_start"
+    assert "on_chain_stream" in heard
+    assert heard[-1] == "on_chain_end"

@@ -1,0 +1,56 @@
+"""Whose fault a failure is, and what may be said about it to whoever asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends.errors import BackendError, Misconfigured, Refused, Unavailable
+from router.errors import (
+    ConfigurationFault,
+    InvalidRequest,
+    ModelUnavailable,
+    RetrievalUnavailable,
+    RouterError,
+    UnknownModel,
+    router_error,
+)
+
+SECRET = "db.internal:5432"
+
+
+@pytest.mark.parametrize(
+    ("beneath", "seen"),
+    [
+        (Refused("x", backend="model server", status=400), InvalidRequest),
+        (Refused("x", backend="model server", status=413), InvalidRequest),
+        (Refused("x", backend="model server", status=404), UnknownModel),
+        (Refused("x", backend="model server", status=401), ConfigurationFault),
+        (Refused("x", backend="model server", status=301), ConfigurationFault),
+        (Refused("x", backend="embedder", status=401), ConfigurationFault),
+        (Refused("x", backend="embedder", status=404), ConfigurationFault),
+        (Refused("x", backend="database"), ConfigurationFault),
+        (Unavailable("x", backend="embedder"), RetrievalUnavailable),
+        (Unavailable("x", backend="model server"), ModelUnavailable),
+        (Misconfigured("x", backend="database"), ConfigurationFault),
+    ],
+)
+def test_a_failure_is_laid_at_the_right_door(
+    beneath: BackendError, seen: type[RouterError]
+) -> None:
+    assert type(router_error(beneath)) is seen
+
+
+@pytest.mark.parametrize(
+    "beneath",
+    [
+        Unavailable(f"{SECRET} does not answer.", backend="database"),
+        Unavailable(f"{SECRET} does not answer.", backend="model server"),
+        Misconfigured(f"{SECRET} is too old.", backend="database"),
+        Refused(f"{SECRET} wants a key.", backend="embedder", status=401),
+    ],
+)
+def test_addresses_stay_with_those_who_run_the_router(beneath: BackendError) -> None:
+    error = router_error(beneath)
+
+    assert SECRET in str(error)
+    assert SECRET not in error.public
