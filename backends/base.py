@@ -192,6 +192,10 @@ class DocumentStore(Protocol):
         """Remove a document with all its versions, vectors and statistics; False when unknown."""
         ...
 
+    async def ping(self) -> None:
+        """Return when the store answers, however busy it is; raises as `Retriever.search`."""
+        ...
+
 
 class Embedder(Protocol):
     """Turns texts into unit vectors."""

@@ -66,6 +66,9 @@ class MemoryStore:
         self._dimension = dimension
         self._stored: dict[str, _Stored] = {}
 
+    async def ping(self) -> None:
+        """Return at once: there is nothing that could be down."""
+
     async def search(self, query: SearchQuery) -> Sequence[ScoredPassage]:
         """Return the visible passages that fit best, as `backends.base.Retriever` says."""
         if not query.principals or query.limit < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from backends.base import (
 )
 from backends.errors import Misconfigured
 from backends.pgvector import statements
-from backends.postgres.pool import Connection, Pool, connection
+from backends.postgres.pool import Connection, Pool, connection, ping
 from backends.principals import Principal, Principals
 from backends.publishing import check_publishable, check_vectors, storable
 from backends.terms import DIMENSIONS, MAX_QUESTION_TERMS, passage_weights, question_terms
@@ -76,6 +77,15 @@ class PgvectorStore:
             self._compare(*found)
             self._space_is_ours = True
 
+    async def ping(self) -> None:
+        """Return when the database answers, be it ever so busy.
+
+        Raises:
+            Unavailable: It does not, or not in time.
+            Misconfigured: It turns the login down.
+        """
+        await ping(self._pool)
+
     async def search(self, query: SearchQuery) -> Sequence[ScoredPassage]:
         """Return the visible passages that fit best, as `backends.base.Retriever` says."""
         principals = _storable(query.principals)
@@ -121,7 +131,7 @@ class PgvectorStore:
         self._require_model()
         check_publishable(document, passages, embeddings, self._dimension)
         weights = await asyncio.to_thread(passage_weights, document.title, passages)
-        async with connection(self._pool, f"publish {document.source[:120]!r}") as session:
+        async with self._transaction(f"publish {document.source[:120]!r}") as session:
             await self._claim_space(session)
             row = await _only_row(session, statements.UPSERT_DOCUMENT, _values(document, passages))
             info = _info(row)
@@ -168,13 +178,17 @@ class PgvectorStore:
         """Remove a document and all that came of it, as `backends.base.DocumentStore` says."""
         if not storable(source):
             return False
-        async with connection(self._pool, f"delete {source[:120]!r}") as session:
+        async with self._transaction(f"delete {source[:120]!r}") as session:
             found = await (await session.execute(statements.LOCK_DOCUMENT, [source])).fetchone()
             if found is None:
                 return False
             await _count(session, found[0], None)
             await session.execute(statements.DELETE_DOCUMENT, [found[0]])
             return True
+
+    def _transaction(self, doing: str) -> AbstractAsyncContextManager[Connection]:
+        """Many statements, which take long together for a large document."""
+        return connection(self._pool, doing, within_s=self._pool.limits.transaction_s)
 
     async def _claim_space(self, session: Connection) -> None:
         """Make the stored embeddings' model ours, unless there are documents of another."""

@@ -1,6 +1,6 @@
 """PostgreSQL: the server that runs from a wheel, the pool, and the migrations."""
 
-from backends.postgres.migrate import check_schema, migrate
+from backends.postgres.migrate import migrate
 from backends.postgres.pool import Connection, Limits, Pool, connection, open_pool, ping, translated
 from backends.postgres.server import embedded_server
 
@@ -8,7 +8,6 @@ __all__ = [
     "Connection",
     "Limits",
     "Pool",
-    "check_schema",
     "connection",
     "embedded_server",
     "migrate",

@@ -13,18 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 
 from backends.errors import Misconfigured
 from backends.postgres.pool import (
     SCHEMA,
     Connection,
     Limits,
-    Pool,
-    connection,
     connection_string,
     translated,
 )
+from backends.postgres.session import Session
 
 POSTGRES_AT_LEAST = 160_000
 PGVECTOR_AT_LEAST = (0, 8, 4)
@@ -91,13 +90,13 @@ async def migrate(
         Unavailable: The database cannot be reached, or not in time.
     """
     steps = migrations() if steps is None else steps
-    limits = Limits(statement_s=within_s, operation_s=within_s)
+    limits = Limits(statement_s=within_s)
     conninfo = connection_string(url, schema=schema, limits=limits)
     ran = []
     with translated(conninfo, "migrate"):
         async with (
             asyncio.timeout(within_s),
-            await AsyncConnection.connect(conninfo, autocommit=True) as session,
+            await Session.connect(conninfo, autocommit=True) as session,
         ):
             await session.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             await _require_versions(session)
@@ -115,23 +114,6 @@ async def migrate(
                     )
                 ran.append(step.name)
     return ran
-
-
-async def check_schema(pool: Pool) -> None:
-    """Return when the database has exactly the tables that this version of the code expects.
-
-    Raises:
-        Misconfigured: It is older, newer or was never migrated.
-        Unavailable: It cannot be reached in time.
-    """
-    async with connection(pool, "check the tables") as session:
-        missing = _missing(migrations(), await _recorded(session))
-    if missing:
-        raise Misconfigured(
-            f"The database lacks the migration {missing[0].name}.",
-            backend="database",
-            hint="Run the migrations with this version of the application.",
-        )
 
 
 def _missing(steps: Sequence[Migration], done: Mapping[int, str]) -> Sequence[Migration]:

@@ -7,22 +7,27 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import psycopg
-from psycopg import AsyncConnection, errors
+from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from backends.errors import BackendError, Garbled, Misconfigured, Refused, TimedOut, Unavailable
+from backends.postgres.session import Session, Silent
 
-Connection: TypeAlias = AsyncConnection[TupleRow]
-Pool: TypeAlias = AsyncConnectionPool[Connection]
+Connection: TypeAlias = Session
 
 SCHEMA = "router"
 
-_BACKEND = "database"
+_BACKEND: Final = "database"
+
+_GRACE_S: Final = 0.25
+"""So much longer we wait than the limit says, so that whoever knows more can say what it was."""
+
+_IDLE_S: Final = 60.0
+"""A client that vanished within a transaction keeps its locks so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,8 @@ class Limits:
         waiting: Callers that may wait for a connection; one more is turned away at once.
         connect_s: To open one connection.
         acquire_s: To get a connection from the pool.
-        statement_s: For one statement, enforced by the server.
-        operation_s: For everything done with one connection, enforced here.
+        statement_s: For one statement, enforced by the server, and here in case it is silent.
+        transaction_s: For a transaction of many statements, such as publishing.
     """
 
     min_size: int = 1
@@ -45,7 +50,46 @@ class Limits:
     connect_s: float = 5.0
     acquire_s: float = 5.0
     statement_s: float = 15.0
-    operation_s: float = 60.0
+    transaction_s: float = 300.0
+
+    @property
+    def operation_s(self) -> float:
+        """For anything of one statement, waiting for a connection included; enforced here."""
+        return max(self.acquire_s, self.statement_s) + _GRACE_S
+
+    @property
+    def patience_s(self) -> float:
+        """For one answer of the server, which is given the time to report its own time-out."""
+        return self.statement_s + _GRACE_S
+
+
+class Pool(AsyncConnectionPool[Connection]):
+    """A bounded number of connections, with the limits of what is done with them.
+
+    Args:
+        conninfo: As `connection_string` returns it.
+        limits: Bounds.
+    """
+
+    def __init__(self, conninfo: str, limits: Limits) -> None:
+        async def configure(session: Connection) -> None:
+            session.patience_s = limits.patience_s
+
+        super().__init__(
+            conninfo,
+            connection_class=Session,
+            configure=configure,
+            min_size=limits.min_size,
+            max_size=limits.max_size,
+            max_waiting=limits.waiting,
+            timeout=limits.acquire_s,
+            # Gives up soon and tries anew at the next request, instead of backing off for minutes
+            # while the database is long back.
+            reconnect_timeout=1.0,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+        self.limits = limits
 
 
 @asynccontextmanager
@@ -67,55 +111,57 @@ async def open_pool(
     conninfo = connection_string(url, schema=schema, limits=limits)
     with translated(conninfo, "connect"):
         # The pool only ever says "no connection in time"; one plain attempt says why.
-        async with asyncio.timeout(limits.connect_s), await AsyncConnection.connect(conninfo):
+        async with asyncio.timeout(limits.connect_s), await Session.connect(conninfo):
             pass
-    pool: Pool = AsyncConnectionPool(
-        conninfo,
-        min_size=limits.min_size,
-        max_size=limits.max_size,
-        max_waiting=limits.waiting,
-        timeout=limits.acquire_s,
-        # Gives up soon and tries anew at the next request, instead of backing off for minutes
-        # while the database is long back.
-        reconnect_timeout=1.0,
-        check=AsyncConnectionPool.check_connection,
-        open=False,
-    )
+    pool = Pool(conninfo, limits)
     try:
         with translated(conninfo, "connect"):
             await pool.open(wait=True, timeout=limits.acquire_s)
         yield pool
     finally:
-        await pool.close()
+        # Its workers may be trying to connect to a server that is silent.
+        await pool.close(timeout=limits.connect_s)
 
 
 @asynccontextmanager
 async def connection(
-    pool: Pool, doing: str, *, within_s: float = 60.0
+    pool: Pool, doing: str, *, within_s: float | None = None
 ) -> AsyncIterator[Connection]:
     """Borrow a connection for one transaction: committed at the end, rolled back on an error.
+
+    Each answer of the server is waited for no longer than the pool's ``limits.patience_s``.
 
     Args:
         pool: The pool.
         doing: What it is for, as in "could not … : …".
-        within_s: Time for all of it, waiting for the connection included.
+        within_s: Time for all of it, waiting for the connection included; the pool's
+            ``limits.operation_s`` when None.
 
     Raises:
         BackendError: As `translated` says.
     """
+    within_s = pool.limits.operation_s if within_s is None else within_s
     with translated(str(pool.conninfo), doing):
         async with asyncio.timeout(within_s), pool.connection() as borrowed:
-            yield borrowed
+            with borrowed.in_use(pool.limits.patience_s):
+                yield borrowed
 
 
-async def ping(pool: Pool, *, within_s: float = 5.0) -> None:
-    """Return when the database answers.
+async def ping(pool: Pool) -> None:
+    """Return when the database answers, on a connection of its own.
+
+    So a pool whose connections are all at work is not taken for a database that is down.
 
     Raises:
-        Unavailable: It does not, within the time given.
+        TimedOut: It does not answer within the pool's ``limits.connect_s``.
+        Unavailable: It cannot be reached.
+        Misconfigured: It turns the login down.
     """
-    async with connection(pool, "ask for a sign of life", within_s=within_s) as borrowed:
-        await borrowed.execute("SELECT 1")
+    conninfo, within_s = str(pool.conninfo), pool.limits.connect_s
+    with translated(conninfo, "ask for a sign of life"):
+        async with asyncio.timeout(within_s), await Session.connect(conninfo) as session:
+            with session.in_use(within_s):
+                await session.execute("SELECT 1")
 
 
 @contextmanager
@@ -160,7 +206,7 @@ def connection_string(url: str, *, schema: str = SCHEMA, limits: Limits | None =
         # pgvector lives in public, or in `extensions` with some providers.
         "search_path": f"{checked_schema(schema)},public,extensions",
         "statement_timeout": str(int(limits.statement_s * 1000)),
-        "idle_in_transaction_session_timeout": str(int(limits.operation_s * 1000)),
+        "idle_in_transaction_session_timeout": str(int(_IDLE_S * 1000)),
         # Compiling a scan takes longer than running it, at our sizes.
         "jit": "off",
         "client_min_messages": "warning",
@@ -169,11 +215,11 @@ def connection_string(url: str, *, schema: str = SCHEMA, limits: Limits | None =
     ours: dict[str, Any] = {
         "connect_timeout": max(2, round(limits.connect_s)),
         "application_name": "agentic-query-router",
-        # A host that vanished without a word is noticed within about half a minute.
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
+        # A host that vanished without a word is noticed within seconds, also between statements.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
         "keepalives_count": 3,
-        "tcp_user_timeout": int(limits.operation_s * 1000),
+        "tcp_user_timeout": int(limits.patience_s * 1000),
     }
     asked = given.get("options")
     merged = ours | given | {"options": f"{asked} {options}" if asked else options}
@@ -203,10 +249,15 @@ _LOGIN: _Verdict = (Misconfigured, "Check user, password and database in ROUTER_
 _LATER: _Verdict = (Unavailable, "Try again.")
 
 _VERDICTS: Mapping[type[Exception], _Verdict] = {
-    PoolTimeout: (TimedOut, f"{_RUNNING} If it does, allow more connections."),
+    PoolTimeout: (
+        TimedOut,
+        f"{_RUNNING} If it does, it is slower than what is asked of it: "
+        "ask less at a time (ROUTER_SERVER__MAX_CONCURRENT) or give it more power.",
+    ),
     TooManyRequests: (Unavailable, "Too many requests wait for a connection; try again later."),
     PoolClosed: (Unavailable, "The application is closing."),
-    errors.QueryCanceled: (TimedOut, "Try again, or allow statements more time."),
+    Silent: (TimedOut, _RUNNING),
+    errors.QueryCanceled: (TimedOut, "Try again, or raise ROUTER_TIMEOUTS__DATABASE."),
     errors.LockNotAvailable: (TimedOut, "Try again."),
     errors.IdleInTransactionSessionTimeout: (TimedOut, "Try again."),
     errors.DeadlockDetected: _LATER,

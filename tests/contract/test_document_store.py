@@ -207,3 +207,8 @@ async def test_publishing_at_the_same_time_ends_with_one_winner(open_store: Open
         found = await store.document("a.md")
         assert found is not None
         assert found == (last, texts[infos.index(last)])
+
+
+async def test_a_store_that_works_gives_a_sign_of_life(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        await asyncio.wait_for(store.ping(), timeout=5)

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from backends.errors import Misconfigured
-from backends.postgres import check_schema, migrate, open_pool
+from backends.pgvector import PgvectorStore
+from backends.postgres import migrate, open_pool
 from backends.postgres.migrate import Migration
 
 ONE = Migration(1, "0001_one.sql", "CREATE TABLE one (number integer)")
@@ -98,26 +99,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_database_url: 
 async def test_each_schema_is_migrated_on_its_own(database_url: str) -> None:
     assert await migrate(database_url, schema="scratch_1") != []
     async with open_pool(database_url, schema="scratch_1") as pool:
-        await check_schema(pool)
-
-
-async def test_a_migrated_database_passes_the_check(database_url: str) -> None:
-    async with open_pool(database_url) as pool:
-        await check_schema(pool)
-
-
-async def test_a_database_that_was_never_migrated_does_not_pass(empty_database_url: str) -> None:
-    async with open_pool(empty_database_url) as pool:
-        with pytest.raises(Misconfigured, match="Run the migrations"):
-            await check_schema(pool)
-
-
-async def test_a_database_that_lacks_a_migration_does_not_pass(database_url: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as session:
-        session.execute("DELETE FROM router.schema_migration")
-    async with open_pool(database_url) as pool:
-        with pytest.raises(Misconfigured, match="lacks the migration 0001_"):
-            await check_schema(pool)
+        assert await PgvectorStore(pool).documents() == []
 
 
 async def test_an_old_pgvector_is_named_with_the_remedy(empty_database_url: str) -> None:

@@ -95,18 +95,24 @@ async def test_a_cancelled_statement_ends_on_the_server(database_url: str) -> No
 async def test_an_exhausted_pool_times_out_and_says_so(database_url: str) -> None:
     one = Limits(max_size=1, acquire_s=0.2)
     async with open_pool(database_url, limits=one) as pool, connection(pool, "hold"):
-        with pytest.raises(TimedOut, match="allow more connections"):
-            await ping(pool)
+        with pytest.raises(TimedOut, match="ROUTER_SERVER__MAX_CONCURRENT"):
+            await _do(pool, "SELECT 1")
+
+
+async def test_an_exhausted_pool_is_no_dead_database(database_url: str) -> None:
+    one = Limits(max_size=1, acquire_s=0.2)
+    async with open_pool(database_url, limits=one) as pool, connection(pool, "hold"):
+        await ping(pool)
 
 
 async def test_too_many_who_wait_are_turned_away_at_once(database_url: str) -> None:
     limits = Limits(max_size=1, waiting=1, acquire_s=30)
     async with open_pool(database_url, limits=limits) as pool:
         async with connection(pool, "hold"):
-            waiting = asyncio.create_task(ping(pool, within_s=30))
+            waiting = asyncio.create_task(_do(pool, "SELECT 1"))
             await asyncio.sleep(0)
             with pytest.raises(Unavailable, match="Too many requests"):
-                await ping(pool)
+                await _do(pool, "SELECT 1")
         await waiting
 
 
