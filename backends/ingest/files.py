@@ -25,13 +25,14 @@ def find_files(paths: Sequence[Path]) -> Iterator[FoundFile | UnreadableDocument
     """Yield every file to ingest, and an error for whatever cannot be one; lazily, in order.
 
     A file's source is its POSIX path within the given folder, behind that folder's own name:
-    ``docs/returns/boots.md`` below ``/srv/docs``. A file given by itself has its name as source.
-    Folders are read in the order of their names. Hidden files and folders are passed over unless
-    given themselves. Symbolic links are followed, but never back into a folder that holds them.
+    ``docs/returns/boots.md`` below ``/srv/docs``. A file given by itself is named as if the folder
+    that holds it were given, so that ``README.md`` of two folders stays two documents, and a file
+    of a folder stays the document that it was. Folders are read in the order of their names.
+    Hidden files and folders are passed over unless given themselves. Symbolic links are followed,
+    but never back into a folder that holds them.
     """
     for path in paths:
-        source = path.name if path.name not in {"", ".."} else path.resolve().name
-        yield from _find_root(path, source or "root")
+        yield from _find_root(path, _root_name(path))
 
 
 def unfit_name(source: str) -> str:
@@ -44,6 +45,23 @@ def unfit_name(source: str) -> str:
     if size > MAX_SOURCE_BYTES:
         return f"has a name of {size} bytes (at most {MAX_SOURCE_BYTES})"
     return ""
+
+
+def _root_name(path: Path) -> str:
+    name = _name(path)
+    above = _name(path.parent) if _is_file(path) else ""
+    return "/".join(part for part in (above, name) if part) or "root"
+
+
+def _name(path: Path) -> str:
+    return path.name if path.name not in {"", ".."} else path.resolve().name
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False  # reported once it is looked at for its content
 
 
 def _find_root(path: Path, source: str) -> Iterator[FoundFile | UnreadableDocument]:

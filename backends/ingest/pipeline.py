@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
 from backends.base import DocumentInfo, DocumentStore, Embedder
@@ -246,13 +248,28 @@ class _Run:
 async def _in_time(source: str, work: Callable[[], Prepared]) -> Prepared:
     try:
         async with asyncio.timeout(READ_SECONDS):
-            return await asyncio.to_thread(work)
+            return await _in_thread(work)
     except TimeoutError as error:
         raise UnreadableDocument(
             source,
             f"takes longer than {READ_SECONDS:.0f} s to read",
             hint="Split it into smaller files.",
         ) from error
+
+
+async def _in_thread(work: Callable[[], Prepared]) -> Prepared:
+    """As `asyncio.to_thread`, but what nobody waits for any more does not keep us from exiting."""
+    done: Future[Prepared] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
+            done.set_exception(error)
+
+    done.set_running_or_notify_cancel()
+    Thread(target=run, name="reading", daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 async def _publish(ready: Prepared, store: DocumentStore, embedder: Embedder) -> DocumentInfo:
