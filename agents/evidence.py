@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from agents.base import Evidence, Reply, Task
-from agents.manner import without_manner
+from agents.manner import LOOKED_AT, without_manner
+from agents.past import asks_for_the_past, years
 from backends.base import Embedder, Retriever, ScoredPassage, SearchQuery
 from backends.sentences import split_sentences, without_marks
 
@@ -21,17 +22,15 @@ MAX_SHOWN: Final = 160
 """Characters of a query that an abstention repeats."""
 
 _COURTESY = re.compile(
-    r"\b(?:please|kindly|hi|hello|hey|thanks|thank you|could you|can you|would you|tell me|"
-    r"i(?:'d| would) like to know|i want to know|i was wondering|do you know|quick question)"
-    r"\b[\s,:]*",
+    # At the beginning only: "how long can you wear boots" and "a thank you note" are content.
+    r"(?:(?:please|kindly|hi|hello|hey|thanks|thank you|(?:could|can|would|will) you|tell me|"
+    r"i(?:['’]d| would) like to know|i want to know|i was wondering|do you know|quick question)"
+    r"\b(?!-)[\s,:.!]*)+",
     re.IGNORECASE,
 )
-_PAST = re.compile(
-    r"\b(?:previous(?:ly)?|former(?:ly)?|earlier|old(?:er)?|replaced|superseded|outdated|used to|"
-    r"back then|before the change)\b",
-    re.IGNORECASE,
+_CLOSING = re.compile(
+    r"(?<![\s,.!?])[\s,.!?]*\b(?:please|kindly|thanks|thank you)[\s.!?]*$", re.IGNORECASE
 )
-_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _SAYS_NOTHING: Final = frozenset({"heading", "header", "rule", "code"})
 
 
@@ -108,20 +107,19 @@ def current(found: Sequence[ScoredPassage], query: str) -> Sequence[ScoredPassag
         found: Passages, best first.
         query: What they were found for; "the old rule" or the year in a title asks for the past.
     """
-    if _PAST.search(query):
+    if asks_for_the_past(query):
         return found
-    years = set(_YEAR.findall(query))
-    return [
-        hit
-        for hit in found
-        if not hit.superseded_by or years & set(_YEAR.findall(hit.passage.title))
-    ]
+    asked = years(query)
+    return [hit for hit in found if not hit.superseded_by or asked & years(hit.passage.title)]
 
 
 def reformulated(query: str) -> str:
     """Return the query in other words: no courtesies, no manner, nothing but what to find."""
-    bare = _COURTESY.sub(" ", without_manner(query))
-    return " ".join(bare.split()).strip(" ,.;:!?") or query
+    words = without_manner(query).strip()
+    if opening := _COURTESY.match(words, 0, LOOKED_AT):
+        words = words[opening.end() :]
+    words = words[:-LOOKED_AT] + _CLOSING.sub("", words[-LOOKED_AT:])
+    return " ".join(words.split()).strip(" ,.;:!?") or query
 
 
 def abstention(task: Task, evidence: Evidence) -> Reply:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from agents.condense import condense
+from agents.condense import MAX_CARRIED, condense
 from backends.base import Message
 
 LEAVE = "How many days of annual leave do I get in Germany?"
+BOOTS = "How long may I return boots in Germany?"
 
 
 def talk(*turns: str) -> list[Message]:
@@ -71,3 +72,197 @@ def test_system_messages_are_not_mistaken_for_questions() -> None:
     turns = [Message("system", "Be brief."), Message("user", "And in France?")]
 
     assert condense(turns) == "And in France?"
+
+
+def after(asked: str, turn: str) -> str:
+    return condense(talk(asked, "That is 45 days.", turn))
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "ok",
+        "Okay great",
+        "Thanks, that helps!",
+        "Hi there",
+        "Good morning",
+        "Perfect, thank you very much for your help.",
+        "Got it, thanks.",
+        "That’s great, thanks",
+        "Bye!",
+    ],
+)
+def test_small_talk_stays_small_talk(turn: str) -> None:
+    assert after(BOOTS, turn) == turn
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "Is there a dress code at the Berlin office?",
+        "Are there lockers for visitors?",
+        "Does this company have a pension plan?",
+        "Do we get a bonus this year?",
+        "So what is the pricing strategy this year?",
+        "So how many people work here?",
+        "Also, is there a gym?",
+        "Also, tell me about gift cards",
+        "Also, who is the head of HR?",
+        "Also, I need a new laptop",
+        "Hi, when do the shops close?",
+        "Write a tweet about the new store that opens",
+        "Who do I call in IT?",
+        "The problem is that my laptop is slow",
+        "Is it possible to work from home?",
+        "How long does it take to get a new laptop?",
+        "Can customers change their order?",
+        "How long may I return shoes if they are worn?",
+        "What is GDPR?",
+        "Translate this sentence: we are closed on Sunday",
+        "How do I connect to the VPN?",
+        "What is the wifi password in the Munich office?",
+    ],
+)
+def test_a_turn_that_can_be_understood_alone_stays_as_it_is(turn: str) -> None:
+    assert after(BOOTS, turn) == turn
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "Why?",
+        "And why?",
+        "How?",
+        "Really?",
+        "More details",
+        "Tell me more",
+        "Can you give me more details, please?",
+        "For how long?",
+        "Until when?",
+        "Since when is that the case?",
+        "Who approves that?",
+        "Which page is that on?",
+        "And how much does it cost?",
+        "Does that rule apply to contractors?",
+        "Are there any exceptions?",
+        "Is there an exception for students?",
+        "How do I get there?",
+        "Can I get a voucher instead?",
+        "Put this on my calendar",
+    ],
+)
+def test_a_turn_that_says_nothing_alone_takes_the_question_before_along(turn: str) -> None:
+    assert after(BOOTS, turn) == f"{BOOTS} {turn}"
+
+
+@pytest.mark.parametrize(
+    ("turn", "standalone"),
+    [
+        (
+            "And what about the United Kingdom?",
+            "How long may I return boots in the United Kingdom?",
+        ),
+        ("What about Austria", "How long may I return boots in Austria?"),
+        ("Thanks! And in Spain?", "How long may I return boots in Spain?"),
+        ("and in france?", "How long may I return boots in france?"),
+        ("And the US?", "How long may I return boots in the US?"),
+        ("Und in Frankreich?", "How long may I return boots in Frankreich?"),
+        ("In 2024?", "How long may I return boots in Germany in 2024?"),
+        ("And in March?", "How long may I return boots in Germany in March?"),
+        ("and on weekends?", "How long may I return boots in Germany on weekends?"),
+        ("or by post?", "How long may I return boots in Germany by post?"),
+        ("And if they are worn?", "How long may I return boots in Germany: if they are worn?"),
+        ("But I lost the receipt", "How long may I return boots in Germany: I lost the receipt"),
+        ("Ok, and sandals?", "How long may I return boots in Germany: sandals?"),
+    ],
+)
+def test_a_detail_is_put_into_the_question_before(turn: str, standalone: str) -> None:
+    assert after(BOOTS, turn) == standalone
+
+
+@pytest.mark.parametrize(
+    ("asked", "turn", "standalone"),
+    [
+        ("What was the discount in 2023?", "In 2024?", "What was the discount in 2024?"),
+        ("What was the discount 2023?", "And in 2024?", "What was the discount 2024?"),
+        ("What was the discount in 2023?", "What about 2024?", "What was the discount in 2024?"),
+        (
+            "What did I get in Germany in 2023?",
+            "And in France?",
+            "What did I get in France in 2023?",
+        ),
+        (
+            "Is shipping free for orders above 50 euros?",
+            "And over 100 euros?",
+            "Is shipping free for orders above 100 euros?",
+        ),
+        ("What is a parcel of 2 kilos?", "And 5 kilos?", "What is a parcel of 5 kilos?"),
+        (
+            "Who cleans in the Berlin office?",
+            "And in the Munich office?",
+            "Who cleans in the Munich office?",
+        ),
+        (
+            "How do I apply for annual leave?",
+            "And for parental leave?",
+            "How do I apply for parental leave?",
+        ),
+        (
+            "When can I check in at the hotel?",
+            "In Rome?",
+            "When can I check in at the hotel in Rome?",
+        ),
+        (
+            "Do I have to pay for a return?",
+            "To Austria?",
+            "Do I have to pay for a return to Austria?",
+        ),
+        ("Wie viel Urlaub habe ich in Wien?", "Und in Rom?", "Wie viel Urlaub habe ich in Rom?"),
+    ],
+)
+def test_a_detail_is_exchanged_for_one_of_its_kind(asked: str, turn: str, standalone: str) -> None:
+    assert after(asked, turn) == standalone
+
+
+def test_details_are_exchanged_one_after_the_other() -> None:
+    turns = talk(BOOTS, "45 days.", "And in France?", "30 days.", "Thanks!", "Sure.", "For shoes?")
+
+    assert condense(turns) == "How long may I return boots in France for shoes?"
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "Can you say that more politely?",
+        "Turn that into bullet points",
+        "Put it in an email",
+        "Now in French please",
+        "Now as a poem",
+        "Again, but funnier",
+        "And shorter",
+        "More formal, please",
+        "Rewrite your last answer for a child",
+        "Could you make this sound more excited?",
+        "Summarise it in two sentences.",
+    ],
+)
+def test_a_wish_about_how_it_was_said_takes_the_answer_along(turn: str) -> None:
+    assert after(BOOTS, turn) == f"{turn}\n\n“That is 45 days.”"
+
+
+def test_a_wish_about_the_answer_is_not_the_question_that_later_turns_lean_on() -> None:
+    turns = talk(BOOTS, "45 days.", "Make it friendlier", "45 lovely days!", "And in France?")
+
+    assert condense(turns) == "How long may I return boots in France?"
+
+
+def test_a_huge_turn_comes_back_whole() -> None:
+    huge = "and in a " * 111_111
+
+    assert condense(talk(BOOTS, "45 days.", huge)) == huge.strip()
+
+
+def test_of_huge_turns_before_only_a_bounded_part_is_carried() -> None:
+    huge = "how long may I " * 66_666
+
+    assert len(condense(talk(huge, huge, "Why?"))) <= MAX_CARRIED + len(" Why?")

@@ -78,17 +78,79 @@ def test_passages_of_a_replaced_document_are_left_out() -> None:
     assert [hit.passage.title for hit in current(hits, "How long?")] == ["Returns"]
 
 
-@pytest.mark.parametrize("query", ["What did the old rule say?", "How long was it in 2022?"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "What did the old rule say?",
+        "How long was it in 2022?",
+        "What did the previous travel policy say?",
+        "What was the return period?",
+        "What were the terms back then?",
+        "What used to be the limit?",
+        "What held before the change?",
+        "Which rate applied before 1 January 2024?",
+        "What does the superseded procedure say?",
+        "How long was the return period?",
+    ],
+)
 def test_a_question_about_the_past_keeps_them(query: str) -> None:
     hits = [found("Returns 2022", superseded_by="Returns"), found("Returns")]
 
     assert len(current(hits, query)) == 2
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "How old must I be to work here?",
+        "Can I leave earlier on Fridays?",
+        "Which card is used to pay?",
+        "May I bring my 3 year old?",
+        "Can a damaged item be replaced?",
+        "Where is my previous order?",
+        "Can I keep my old notebook?",
+        "Must leftover holiday be taken before 31 March?",
+        "Is a previously worn item returnable?",
+        "How much notice do I give before the change of shift?",
+        "How many days do I get in 2024?",
+    ],
+)
+def test_a_question_about_today_leaves_them_out(query: str) -> None:
+    hits = [found("Returns 2022", superseded_by="Returns"), found("Returns")]
+
+    assert [hit.passage.title for hit in current(hits, query)] == ["Returns"]
+
+
+def test_of_a_huge_question_only_the_ends_tell_whether_it_is_about_the_past() -> None:
+    hits = [found("Returns 2022", superseded_by="Returns")]
+    half = "old in a " * 60_000
+
+    assert current(hits, f"{half} the old rule {half}") == []
+
+
 def test_a_reformulation_drops_courtesies() -> None:
     assert (
         reformulated("Hi, could you please tell me when the shop opens?") == "when the shop opens"
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("When does the shop open? Thanks!", "When does the shop open"),
+        ("How long can you wear boots?", "How long can you wear boots"),
+        ("Where is the thank you note, please?", "Where is the thank you note"),
+        ("Could you keep it under 50 words: may I return boots?", "may I return boots"),
+    ],
+)
+def test_a_reformulation_keeps_what_is_to_be_found(query: str, words: str) -> None:
+    assert reformulated(query) == words
+
+
+def test_a_reformulation_of_a_huge_question_is_no_longer_than_it() -> None:
+    huge = "please " * 142_857
+
+    assert len(reformulated(huge)) <= len(huge)
 
 
 def test_a_reformulation_of_nothing_but_courtesies_stays_what_it_is() -> None:
