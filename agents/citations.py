@@ -2,7 +2,8 @@
 
 A generator marks its sources as ``[2]`` after a statement. A mark stands when passage 2 exists and
 holds a sentence that supports the statement; the citation then points at exactly that sentence. A
-mark that does not stand never reaches the reader.
+mark that does not stand never reaches the reader; the others are numbered from 1 in the order in
+which the reader meets them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class CitationChecker:
         self._passages = passages
         self._pending = ""
         self._statement = ""
+        self._shown_as: dict[int, int] = {}
         self.text = ""
         self.citations: list[Citation] = []
         self.removed = 0
@@ -83,11 +85,12 @@ class CitationChecker:
             if span is None:
                 self.removed += 1
                 continue
-            shown = f"{space}[{number}]"
-            space = ""
-            start = len(self.text) + shown.index("[")
+            seen_as = self._shown_as.setdefault(number, len(self._shown_as) + 1)
+            mark = f"[{seen_as}]"
+            shown, space = f"{space}{mark}", ""
             self.text += shown
-            self.citations.append(self._citation(number, start, span))
+            start = len(self.text) - len(mark)
+            self.citations.append(self._citation(number, seen_as, start, span))
             yield Token(shown)
             yield Cited(self.citations[-1])
         self._statement = f"{statement}\n" if statement else ""
@@ -97,13 +100,15 @@ class CitationChecker:
             return None
         return supporting_span(statement, self._passages[number - 1].text)
 
-    def _citation(self, number: int, text_start: int, span: tuple[int, int]) -> Citation:
+    def _citation(
+        self, number: int, seen_as: int, text_start: int, span: tuple[int, int]
+    ) -> Citation:
         passage = self._passages[number - 1]
         start, end = span
         return Citation(
-            number=number,
+            number=seen_as,
             text_start=text_start,
-            text_end=text_start + len(f"[{number}]"),
+            text_end=text_start + len(f"[{seen_as}]"),
             passage_id=passage.id,
             document_id=passage.document_id,
             title=passage.title,

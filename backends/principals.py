@@ -42,6 +42,9 @@ def parse_principals(value: str | Iterable[str] | None) -> Principals:
     if value is None:
         return NOBODY
     names = value.split(",") if isinstance(value, str) else list(value)
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidPrincipal(f"{name!r} is not a principal; write it as a string")
     stripped = [name.strip() for name in names]
     if len(stripped) > MAX_PRINCIPALS:
         raise InvalidPrincipal(f"{len(stripped)} principals; at most {MAX_PRINCIPALS} are allowed")

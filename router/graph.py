@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypedDict
 
 from langchain_core.messages import AnyMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph, add_messages
 from langgraph.runtime import Runtime
 
@@ -116,7 +117,10 @@ def after_fall_back(state: State) -> str:
 
 
 def _node(of: Steps, name: str) -> Node:
-    async def node(state: Channels, runtime: Runtime[None]) -> dict[str, Any]:
-        return await of.run(name, state, runtime.stream_writer)
+    async def node(
+        state: Channels, runtime: Runtime[None], config: RunnableConfig
+    ) -> dict[str, Any]:
+        configured = config.get("configurable") or {}
+        return await of.run(name, state, runtime.stream_writer, configured=configured)
 
     return node

@@ -69,7 +69,7 @@ class RouterRunnable(Runnable[Input, AIMessage]):
         """Answer; arguments and errors as `Router.ask`."""
 
         async def answer(input: Input) -> AIMessage:
-            question, options = _read(input, config)
+            question, options = _read(input, config, kwargs)
             return to_langchain(await self._ask(question, **options))
 
         return await self._acall_with_config(answer, input, config)
@@ -101,7 +101,7 @@ class RouterRunnable(Runnable[Input, AIMessage]):
             inputs: AsyncIterator[Input], run_manager: Any, config: RunnableConfig
         ) -> AsyncIterator[AIMessageChunk]:
             async for each in inputs:
-                async with aclosing(self._chunks(each, config)) as chunks:
+                async with aclosing(self._chunks(each, config, kwargs)) as chunks:
                     async for chunk in chunks:
                         yield chunk
 
@@ -153,19 +153,27 @@ class RouterRunnable(Runnable[Input, AIMessage]):
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     async def _chunks(
-        self, input: Input, config: RunnableConfig | None
+        self, input: Input, config: RunnableConfig | None, named: Mapping[str, Any]
     ) -> AsyncGenerator[AIMessageChunk]:
-        question, options = _read(input, config)
+        question, options = _read(input, config, named)
         async with aclosing(self._events(question, **options)) as events:
             async for event in events:
                 if (chunk := _chunk(event)) is not None:
                     yield chunk
 
 
-def _read(input: Input, config: RunnableConfig | None) -> tuple[Question, dict[str, Any]]:
-    """Take the question and the options out of the forms that LangChain hands on."""
+def _read(
+    input: Input, config: RunnableConfig | None, named: Mapping[str, Any]
+) -> tuple[Question, dict[str, Any]]:
+    """Take the question and the options out of the forms that LangChain hands on.
+
+    The principal is what the host said last: in the input, by keyword (``bind``), in the config.
+    """
+    if unknown := sorted(set(named) - set(_OPTIONS)):
+        raise InvalidRequest(f"Unknown argument {unknown[0]!r}.", field=unknown[0])
     configured = (config or {}).get("configurable") or {}
     options: dict[str, Any] = {key: configured[key] for key in _OPTIONS if key in configured}
+    options |= named
     question: object = input
     if isinstance(input, Mapping):
         if unknown := sorted(set(input) - _KEYS):

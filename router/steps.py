@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from agents.base import Agent, Cited, Evidence, Reply, Task, Token
@@ -56,6 +57,8 @@ MAX_SEARCHES: Final = 2
 MAX_QUESTION: Final = 8_000
 """Characters of the standalone question, half from its beginning, half from its end. What decides
 and what is searched for stands there; the model that answers gets the whole conversation."""
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 Emit = Callable[[Event], None]
 Update = dict[str, Any]
@@ -122,15 +125,28 @@ class Steps:
         deadline = asyncio.get_running_loop().time() + self._parts.request_timeout_s
         return Run(request, trace, deadline)
 
-    async def run(self, name: str, state: Mapping[str, Any], emit: Emit) -> Update:
+    async def run(
+        self,
+        name: str,
+        state: Mapping[str, Any],
+        emit: Emit,
+        *,
+        configured: Mapping[str, Any] = _NOTHING,
+    ) -> Update:
         """Run one step under its span, its share of the clock and the request's deadline.
+
+        Args:
+            name: One of `NAMES`.
+            state: What the steps before it left.
+            emit: Takes events as they happen.
+            configured: ``principal``, ``route`` and ``adapter`` from a surrounding graph's config.
 
         Raises:
             RouterError: What the step could not mend; `DeadlineExceeded` when the whole request
                 has taken longer than it may.
         """
         if "run" not in state:
-            state = {**state, "run": self.start(_request_of(state))}
+            state = {**state, "run": self.start(_request_of(state, configured))}
         run: Run = state["run"]
         began = perf_counter()
         limit = asyncio.timeout_at(run.deadline)
@@ -330,13 +346,15 @@ class Steps:
         emit(Decided(decision, run.trace.id))
 
 
-def _request_of(state: Mapping[str, Any]) -> Request:
+def _request_of(state: Mapping[str, Any], configured: Mapping[str, Any]) -> Request:
     """Read what a surrounding graph hands in: a question, or LangChain messages."""
     messages: list[BaseMessage] = state.get("messages") or []
     question = state.get("question")
     return read_request(
         question if question is not None else from_langchain(messages),
-        principal=state.get("principal"),
+        principal=state.get("principal", configured.get("principal")),
+        route=configured.get("route"),
+        adapter=configured.get("adapter"),
     )
 
 

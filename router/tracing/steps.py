@@ -111,6 +111,12 @@ class Trace:
         if self.span.is_recording():
             self.span.end()
 
+    def __del__(self) -> None:
+        # Whoever leaves a stream of the graph between two steps leaves nobody to end the trace.
+        if self.span.is_recording():
+            self.span.set_attribute(names.OUTCOME, "abandoned")
+            self.span.end()
+
 
 @contextmanager
 def step_span(tracing: Tracing, step: str, parent: Context | None) -> Iterator[Span]:

@@ -120,8 +120,18 @@ def test_several_marks_behind_one_statement_are_checked_one_by_one() -> None:
 
     events = read(checker, ["A parcel return costs €3.50. [1, 2][3]"])
 
-    assert [citation.number for citation in checker.citations] == [1, 3]
-    assert shown(events) == "A parcel return costs €3.50. [1][3]"
+    assert [citation.number for citation in checker.citations] == [1, 2]
+    assert shown(events) == "A parcel return costs €3.50. [1][2]"
+
+
+def test_marks_are_numbered_in_the_order_in_which_they_are_met() -> None:
+    checker = CitationChecker([passage("The shop opens at nine."), passage()])
+
+    text = "A parcel return costs €3.50. [2] The shop opens at nine. [1] It costs €3.50. [2]"
+    read(checker, [text])
+
+    assert [citation.number for citation in checker.citations][:2] == [1, 2]
+    assert checker.text.startswith("A parcel return costs €3.50. [1] The shop opens at nine. [2]")
 
 
 def test_brackets_that_are_no_marks_are_shown() -> None:

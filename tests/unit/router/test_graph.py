@@ -420,3 +420,30 @@ async def test_the_graph_is_a_node_of_a_chat_graph(traced: Tracing) -> None:
     assert isinstance(said, AIMessage)
     assert "45 days" in said.content
     assert said.response_metadata["decision"]["route"] == "factual"
+
+
+async def test_a_plain_chat_graph_names_the_principal_in_its_config(traced: Tracing) -> None:
+    from langchain_core.messages import HumanMessage
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.graph import END, START, MessagesState, StateGraph
+
+    world = World(traced)
+    await world.publish("returns", RETURNS)
+    outer = StateGraph(MessagesState)
+    outer.add_node("router", build_graph(world.steps()))
+    outer.add_edge(START, "router")
+    outer.add_edge("router", END)
+
+    state = await outer.compile().ainvoke(
+        {"messages": [HumanMessage(QUESTION)]},
+        RunnableConfig(configurable={"principal": "user:ana"}),
+    )
+
+    assert "45 days" in state["messages"][-1].content
+
+
+async def test_a_graph_that_fails_fails_with_the_routers_own_errors(traced: Tracing) -> None:
+    graph = build_graph(World(traced, facts=0.02, manner=0.97).steps())
+
+    with pytest.raises(ModelUnavailable):
+        await graph.ainvoke({"question": "Say hello", "principal": "user:ana"})

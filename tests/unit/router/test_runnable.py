@@ -46,6 +46,17 @@ async def test_the_principal_may_come_from_the_config(traced: Tracing) -> None:
     assert "45 days" in (await runnable.ainvoke(QUESTION, ANA)).content
 
 
+async def test_the_principal_may_be_bound(traced: Tracing) -> None:
+    bound = (await ready(traced)).bind(principal="user:ana")
+
+    assert "45 days" in (await bound.ainvoke(QUESTION)).content
+
+
+async def test_an_unknown_argument_is_refused_by_name(traced: Tracing) -> None:
+    with pytest.raises(InvalidRequest, match="'user'"):
+        await (await ready(traced)).ainvoke(QUESTION, user="ana")
+
+
 async def test_it_composes_with_prompts_and_parsers(traced: Tracing) -> None:
     prompt = ChatPromptTemplate.from_messages([("human", "How long may {thing} be returned?")])
     chain = prompt | await ready(traced) | StrOutputParser()
