@@ -21,7 +21,7 @@ MIN_SUPPORT: Final = 0.5
 """Share of the statement's words that a cited sentence must hold when it is not verbatim."""
 
 # Bounded, so that a long row of spaces costs no more than its length.
-_MARK = re.compile(r"[ \t]{0,8}\[(\d{1,3}(?:[ ]?,[ ]?\d{1,3}){0,8})\]")
+_MARK = re.compile(r"[ \t]{0,8}\[[ ]?(\d{1,3}(?:[ ]?,[ ]?\d{1,3}){0,8})[ ]?\]", re.ASCII)
 _MARK_BEGUN = re.compile(r"[ \t]{0,8}(?:\[[\d, ]{0,40})?$")
 _NUMBER = re.compile(r"\d[\d.,:/-]*\d|\d")
 

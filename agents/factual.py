@@ -7,11 +7,12 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from agents.base import AgentEvent, Evidence, Reply, Task
+from agents.errors import BrokenFormat, named_by_caller
 from agents.evidence import abstention
 from agents.passages import passages_prompt
 from agents.speech import say_with_citations
 from backends.base import GenerationRequest, Generator, Message
-from backends.errors import Unavailable
+from backends.errors import BackendError
 
 
 class FactualAgent:
@@ -27,7 +28,7 @@ class FactualAgent:
         self._wording = wording
 
     async def answer(self, task: Task, evidence: Evidence | None) -> AsyncGenerator[AgentEvent]:
-        """See `agents.base.Agent`; a model server that is down does not stop a factual answer."""
+        """See `agents.base.Agent`; a model server that fails does not stop a factual answer."""
         assert evidence is not None, "factual answers come after retrieval"
         request, nothing = _request(task, evidence), abstention(task, evidence)
         degraded: str | None = None
@@ -40,10 +41,10 @@ class FactualAgent:
                         spoken = True
                         yield event
                 return
-            except Unavailable:
-                if spoken:
+            except (BackendError, BrokenFormat) as error:
+                if spoken or named_by_caller(error, task):
                     raise
-                degraded = "The model server does not answer; quoted from the documents instead."
+                degraded = "The model server gave no answer; quoted from the documents instead."
         unnamed = replace(request, adapter=None)
         quoted = say_with_citations(self._quoting, unnamed, nothing_found=nothing)
         async with aclosing(quoted) as events:

@@ -7,6 +7,16 @@ import json
 from agents.errors import BrokenFormat
 
 
+def check_not_empty(text: str) -> None:
+    """Check that a model said anything at all.
+
+    Raises:
+        BrokenFormat: It did not.
+    """
+    if not text.strip():
+        raise BrokenFormat("The model answered nothing.")
+
+
 def check_json(text: str) -> None:
     """Check that a structured answer is JSON at all.
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from agents.base import AgentEvent, Cited, Reply, Token
 from agents.citations import CitationChecker
-from agents.formats import check_json
+from agents.formats import check_json, check_not_empty
 from backends.base import GenerationRequest, Generator, Usage
+from backends.errors import Misconfigured, Refused
 
 if TYPE_CHECKING:
     from backends.base import GenerationChunk
@@ -28,7 +29,7 @@ async def say(generator: Generator, request: GenerationRequest) -> AsyncGenerato
     """Stream an answer as it is, then its `Reply`.
 
     Raises:
-        BrokenFormat: A schema was asked for and the whole answer is not JSON.
+        BrokenFormat: The answer is empty, or a schema was asked for and it is not JSON.
         BackendError: As the generator.
     """
     said: list[str] = []
@@ -45,6 +46,7 @@ async def say(generator: Generator, request: GenerationRequest) -> AsyncGenerato
             else:
                 yield event
     text = "".join(said)
+    check_not_empty(text)
     if request.schema is not None and ending.finish_reason != CUT_SHORT:
         check_json(text)
     yield Reply(text, usage=ending.usage, model=ending.model, finish_reason=ending.finish_reason)
@@ -63,6 +65,7 @@ async def say_with_citations(
         nothing_found: Said instead of an answer that is nothing but `NO_ANSWER`.
 
     Raises:
+        BrokenFormat: The answer is empty.
         BackendError: As the generator.
     """
     checker = CitationChecker(request.evidence)
@@ -79,6 +82,7 @@ async def say_with_citations(
                     yield waiting
                 held.clear()
     held.extend(checker.close())
+    check_not_empty(checker.text)
     if checker.text.strip().rstrip(".") == NO_ANSWER:
         yield Token(nothing_found.text)
         yield replace(nothing_found, usage=ending.usage, model=ending.model)
@@ -101,13 +105,23 @@ async def _heard(
     """Hand each piece to ``read`` and yield what it gives, then a `Reply` without text."""
     usage, model, finish_reason = Usage(), "", "stop"
     stream = cast("AsyncGenerator[GenerationChunk]", generator.stream(request))
-    async with aclosing(stream) as chunks:
-        async for chunk in chunks:
-            usage = chunk.usage or usage
-            model = chunk.model or model
-            finish_reason = chunk.finish_reason or finish_reason
-            for event in read(chunk.text):
-                yield event
+    try:
+        async with aclosing(stream) as chunks:
+            async for chunk in chunks:
+                usage = chunk.usage or usage
+                model = chunk.model or model
+                finish_reason = chunk.finish_reason or finish_reason
+                for event in read(chunk.text):
+                    yield event
+    except Refused as error:
+        if error.status != 404 or request.adapter is not None:
+            raise
+        # Nobody who asks has named a model, so nobody who asks is at fault.
+        raise Misconfigured(
+            error.problem,
+            backend="model server",
+            hint="Set ROUTER_VLLM_MODEL to a model that it serves.",
+        ) from error
     yield Reply("", usage=usage, model=model, finish_reason=finish_reason)
 
 
@@ -116,7 +130,8 @@ def _unverified(checker: CitationChecker) -> str | None:
     notes = []
     if checker.removed:
         noun = "citation" if checker.removed == 1 else "citations"
-        notes.append(f"{checker.removed} {noun} could not be verified and were removed.")
+        verb = "was" if checker.removed == 1 else "were"
+        notes.append(f"{checker.removed} {noun} could not be verified and {verb} removed.")
     if not checker.citations:
         notes.append("The answer cites no passage that supports it.")
     return " ".join(notes) or None

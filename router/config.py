@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import pydantic_settings
 from platformdirs import user_data_path
 from pydantic import (
     BaseModel,
@@ -143,7 +144,7 @@ class Settings(BaseSettings):
     def _http(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
         for url in urls:
             if not url.startswith(("http://", "https://")):
-                raise ValueError(f"{url!r} is not an http:// or https:// URL")
+                raise ValueError("every address must begin with http:// or https://")
         return tuple(url.rstrip("/") for url in urls)
 
     @field_validator("embeddings_url")
@@ -152,7 +153,7 @@ class Settings(BaseSettings):
         if url is None:
             return None
         if not url.startswith(("http://", "https://")):
-            raise ValueError("is not an http:// or https:// URL")
+            raise ValueError("must begin with http:// or https://")
         bare = url.rstrip("/")
         return bare if bare.endswith("/v1") else f"{bare}/v1"
 
@@ -192,6 +193,11 @@ def load_settings(path: Path | str | None = None) -> Settings:
 
     try:
         return FromFile()
+    except pydantic_settings.SettingsError as error:
+        # Its cause holds the value, which may be a secret.
+        field = str(error).partition('"')[2].partition('"')[0]
+        problem = f'{field}: a variable for it is not JSON; write a list as ["one", "two"]'
+        raise SettingsError([problem]) from None
     except ValidationError as error:
         origin = f" in {named}" if named else ""
         raise SettingsError([_problem(details, origin) for details in error.errors()]) from error

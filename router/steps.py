@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from agents.base import Agent, Cited, Evidence, Reply, Task, Token
 from agents.condense import condense
-from agents.errors import BrokenFormat, NoModel
+from agents.errors import AgentError, BrokenFormat, named_by_caller
 from agents.evidence import abstention, reformulated
-from backends.errors import BackendError, Unavailable
+from backends.errors import BackendError
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
 from router.errors import DeadlineExceeded, RouterError, router_error, translated
 from router.messages import from_langchain, to_langchain
@@ -292,10 +292,11 @@ class Steps:
                         case Token() | Cited():
                             first_token = first_token or state["run"].trace.elapsed_ms()
                             emit(event)
-        except (NoModel, Unavailable) as error:
+        except (AgentError, BackendError) as error:
             fallback = self._parts.policy.fallbacks.get(route)
-            too_late = first_token is not None or "degraded" in state
-            if too_late or fallback is None or state["task"].schema is not None:
+            task, too_late = state["task"], first_token is not None or "degraded" in state
+            wanted = task.schema is not None or named_by_caller(error, task)
+            if too_late or fallback is None or wanted:
                 raise
             return {"failure": router_error(error)}
         assert reply is not None, "an agent ends with a reply"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from router.config import load_settings
+from router.config import Settings, load_settings
 from router.errors import SettingsError
 
 
@@ -101,3 +101,28 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_toml_says_where(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="line 1"):
         load_settings(written(tmp_path, "= 3"))
+
+
+def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_PASSAGES", "3")
+
+    assert Settings(passages=9).passages == 9
+
+
+def test_a_list_that_is_not_json_is_one_problem_without_its_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ROUTER_SERVER__API_KEYS", "hunter2")
+
+    with pytest.raises(SettingsError) as wrong:
+        load_settings()
+
+    assert len(wrong.value.problems) == 1
+    assert "hunter2" not in str(wrong.value)
+
+
+def test_an_address_in_a_message_would_be_a_secret_in_a_message(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as wrong:
+        load_settings(written(tmp_path, 'vllm_url = "ana:hunter2@host"'))
+
+    assert "hunter2" not in str(wrong.value)

@@ -10,10 +10,16 @@ import pytest
 
 from agents.base import Cited, Token
 from backends.base import Generation, GenerationRequest
-from backends.errors import Unavailable
+from backends.errors import BackendError, Garbled, Refused, Unavailable
 from backends.memory.generator import Script, ScriptedGenerator
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
-from router.errors import DeadlineExceeded, ModelUnavailable, UpstreamFailed
+from router.errors import (
+    ConfigurationFault,
+    DeadlineExceeded,
+    ModelUnavailable,
+    UnknownModel,
+    UpstreamFailed,
+)
 from router.graph import build_graph
 from router.policy import Policy, Route
 from router.request import read_request
@@ -367,6 +373,63 @@ async def test_a_model_that_is_down_leaves_factual_answers_to_quotation(traced: 
 
     assert "45 days" in answer.text
     assert answer.degraded is not None
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Refused("The key is wrong.", backend="model server", status=401),
+        Refused("No such model.", backend="model server", status=404),
+        Garbled("That is no stream.", backend="model server"),
+    ],
+)
+async def test_a_model_server_that_fails_in_any_way_leaves_factual_answers_to_quotation(
+    traced: Tracing, failure: BackendError
+) -> None:
+    model = ScriptedGenerator()
+    model.unavailable = failure
+    world = World(traced, model=model, wording=True)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world))
+
+    assert "45 days" in answer.text
+    assert answer.degraded is not None
+
+
+async def test_a_model_that_says_nothing_leaves_factual_answers_to_quotation(
+    traced: Tracing,
+) -> None:
+    world = World(traced, model=ScriptedGenerator(""), wording=True)
+    await world.publish("returns", RETURNS)
+
+    assert "45 days" in answer_of(await walk(world)).text
+
+
+async def test_a_behavioural_answer_that_is_empty_is_a_failure(traced: Tracing) -> None:
+    world = World(traced, facts=0.02, manner=0.97, model=ScriptedGenerator(""))
+
+    with pytest.raises(UpstreamFailed, match="nothing"):
+        await walk(world, "Say hello")
+
+
+async def test_an_unknown_adapter_that_the_caller_named_is_the_callers_mistake(
+    traced: Tracing,
+) -> None:
+    world = World(traced, facts=0.97, manner=0.97, model=ScriptedGenerator())
+    await world.publish("returns", RETURNS)
+
+    with pytest.raises(UnknownModel):
+        await walk(world, adapter="nobody")
+
+
+async def test_an_unknown_default_model_is_the_installations_fault(traced: Tracing) -> None:
+    model = ScriptedGenerator()
+    model.unavailable = Refused("No such model.", backend="model server", status=404)
+    world = World(traced, facts=0.02, manner=0.97, model=model)
+
+    with pytest.raises(ConfigurationFault, match="ROUTER_VLLM_MODEL"):
+        await walk(world, "Say hello")
 
 
 async def test_closing_a_stream_early_cancels_the_model(traced: Tracing) -> None:
