@@ -112,9 +112,9 @@ def headers_of(error: RouterError) -> dict[str, str]:
 
 
 def error_json(error: RouterError) -> dict[str, Any]:
-    """Return what the client reads of an error."""
+    """Return what the client reads of an error; who runs the server reads more in its log."""
     return error_object(
-        str(error),
+        error.public,
         status=status_of(error),
         code=error.code,
         param=error.field if isinstance(error, InvalidRequest) else None,

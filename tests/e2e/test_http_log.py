@@ -59,7 +59,16 @@ async def test_a_callers_mistake_is_logged_without_its_sentence() -> None:
     assert "secret" not in json.dumps(line)
 
 
-async def _ask(door: Door, *, stream: bool) -> None:
+@pytest.mark.parametrize("fail_after", [0, 1])
+async def test_where_the_servers_are_stays_in_the_log(fail_after: int) -> None:
+    failure = RetrievalUnavailable(PROBLEM)
+    async with served(ScriptedRouter(failure=failure, fail_after=fail_after)) as door:
+        response = await _ask(door, stream=bool(fail_after))
+    assert failure.public in response.text
+    assert "db.example" not in response.text
+
+
+async def _ask(door: Door, *, stream: bool) -> httpx2.Response:
     body = {"model": "auto", "messages": [{"role": "user", "content": "Hello"}], "stream": stream}
     async with httpx2.AsyncClient(timeout=10) as client:
-        await client.post(f"{door.url}/v1/chat/completions", json=body)
+        return await client.post(f"{door.url}/v1/chat/completions", json=body)
