@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from pgvector import HalfVector, SparseVector
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -273,13 +274,13 @@ def _lines(
 
 
 def _dense(vector: Vector) -> str:
-    """As halfvec reads it; five digits are more than it keeps."""
-    return "[" + ",".join(f"{value:.5g}" for value in vector.tolist()) + "]"
+    return HalfVector(vector).to_text()
 
 
 def _sparse(weights: Mapping[int, float]) -> str:
-    entries = ",".join(f"{term}:{weight:.6g}" for term, weight in sorted(weights.items()))
-    return f"{{{entries}}}/{DIMENSIONS}"
+    # The server counts dimensions from 1, as our terms do; the package counts from 0.
+    entries = {term - 1: weight for term, weight in weights.items()}
+    return SparseVector(entries, DIMENSIONS).to_text()
 
 
 def _storable(texts: Sequence[str] | Principals) -> list[str]:

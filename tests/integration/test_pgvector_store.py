@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
@@ -112,6 +113,20 @@ async def test_a_publish_that_is_cancelled_changes_nothing(database_url: str) ->
                 await publishing
         assert await store.document("a.md") == (before, "Old.")
         assert _count(database_url, "passage") == 1
+
+
+async def test_a_vector_is_rounded_once_on_its_way_into_the_database(database_url: str) -> None:
+    # Just above the middle of two half-precision numbers; five decimal digits are below it.
+    above = np.float32(0.5002442)
+    vector = np.array([[above, np.sqrt(1 - above**2)]], np.float32)
+    document = new_document("a.md", "Zebra.")
+    async with open_pool(database_url) as pool:
+        store = PgvectorStore(pool, model="words", dimension=2)
+        await store.publish(document, one_passage(document), vector)
+    with psycopg.connect(database_url) as session:
+        row = session.execute("SELECT embedding::text FROM router.passage").fetchone()
+    assert row is not None
+    assert float(row[0].strip("[]").split(",")[0]) == pytest.approx(float(np.float16(above)))
 
 
 async def test_another_model_is_named_together_with_ours(database_url: str) -> None:
