@@ -9,12 +9,7 @@ Failures of the backends themselves travel up as ``backends.errors``; the router
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from backends.errors import Refused
-
-if TYPE_CHECKING:
-    from agents.base import Task
 
 
 class AgentError(Exception):
@@ -36,6 +31,6 @@ class BrokenFormat(AgentError):
     """The model answered something other than what it was told to."""
 
 
-def named_by_caller(error: Exception, task: Task) -> bool:
+def named_by_caller(error: Exception, adapter: str | None) -> bool:
     """Whether a failure is about the very model that the caller insisted on."""
-    return isinstance(error, Refused) and error.status == 404 and task.adapter is not None
+    return isinstance(error, Refused) and error.status == 404 and adapter is not None

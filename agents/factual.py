@@ -42,7 +42,7 @@ class FactualAgent:
                         yield event
                 return
             except (BackendError, BrokenFormat) as error:
-                if spoken or named_by_caller(error, task):
+                if spoken or named_by_caller(error, task.adapter):
                     raise
                 degraded = "The model server gave no answer; quoted from the documents instead."
         unnamed = replace(request, adapter=None)

@@ -295,7 +295,7 @@ class Steps:
         except (AgentError, BackendError) as error:
             fallback = self._parts.policy.fallbacks.get(route)
             task, too_late = state["task"], first_token is not None or "degraded" in state
-            wanted = task.schema is not None or named_by_caller(error, task)
+            wanted = task.schema is not None or named_by_caller(error, task.adapter)
             if too_late or fallback is None or wanted:
                 raise
             return {"failure": router_error(error)}
