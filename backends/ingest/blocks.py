@@ -54,6 +54,16 @@ def plain_heading(line: str) -> str:
     return " ".join(re.sub(r"(?<!\w)[*_]|[*_](?!\w)", "", text).split())
 
 
+def table_header(body: str, block: Block) -> str:
+    """Return the header cells of a table, ``Item | Discount``; empty without a delimiter row."""
+    lines = _lines_of(body, block)
+    header, delimiter = next(lines, ""), next(lines, "")
+    if not _is_delimiter(delimiter):
+        return ""
+    cells = re.split(r"(?<!\\)\|", header.strip().strip("|"))
+    return " | ".join(cell for cell in map(plain_heading, cells) if cell)
+
+
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})(.*)")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|(\d{1,9})[.)])[ \t]+\S")
@@ -68,6 +78,20 @@ def _lines(body: str) -> Iterator[tuple[int, int]]:
         end = len(body) if newline < 0 else newline
         yield start, end
         start = end + 1
+
+
+def _lines_of(body: str, block: Block) -> Iterator[str]:
+    # A line at a time: a table may be as long as the body.
+    start = block.start
+    while start < block.end:
+        newline = body.find("\n", start, block.end)
+        end = block.end if newline < 0 else newline
+        yield body[start:end]
+        start = end + 1
+
+
+def _is_delimiter(line: str) -> bool:
+    return "-" in line and not line.strip(" \t|:-")
 
 
 class _Scan:
@@ -158,7 +182,7 @@ class _Scan:
         if block.kind == "table":
             return True
         # A delimiter row under one line with bars makes that line the table's header.
-        delimiter = "-" in line and not line.strip(" \t|:-")
+        delimiter = _is_delimiter(line)
         header = block.kind == "paragraph" and self._is_one_line(block)
         if not (delimiter and header and "|" in self.body[block.start : block.end]):
             return False

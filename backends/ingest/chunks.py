@@ -6,24 +6,25 @@ they fit. A sentence is cut only when it alone exceeds what fits.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from backends.base import NewPassage
-from backends.ingest.blocks import Block, find_blocks, heading_text
+from backends.ingest.blocks import Block, find_blocks, heading_text, table_header
 from backends.ingest.budget import (
     HEADING_SEPARATOR,
     MIN_MAX_TOKENS,
     Budget,
     CountTokens,
+    embedding_text,
     passage_context,
 )
 from backends.ingest.cuts import cut
 from backends.sentences import sentence_spans
 
-CHUNKER_VERSION = "1"
+CHUNKER_VERSION = "2"
 """Part of every fingerprint: raise it when the same text would be split differently."""
 
 TARGET_SHARE = 0.7
@@ -46,7 +47,8 @@ def split(
 
     ``body[p.start:p.end] == p.text`` for each, only white space lies between them, and the text
     with its context (`backends.ingest.budget.passage_context` of the title and the heading) takes
-    at most ``max_tokens``. Linear in the length of the body.
+    at most ``max_tokens``. Linear in the length of the body. A passage that begins within a table
+    has the table's header cells as its last heading, where there is room for them.
 
     Args:
         body: The text, with ``\\n`` newlines.
@@ -66,6 +68,15 @@ def split(
     def page_index(piece: _Piece) -> int:
         return bisect_right(page_starts, piece.start)
 
+    def heading_at(section: _Section, start: int, end: int) -> str:
+        header = _short(section.header_above(body, start))
+        if not header:
+            return section.heading
+        longer = HEADING_SEPARATOR.join(part for part in (section.heading, header) if part)
+        context = passage_context(title, longer, count_tokens, max_tokens)
+        fits = count_tokens(embedding_text(context, body[start:end])) <= max_tokens
+        return longer if fits else section.heading
+
     passages: list[NewPassage] = []
     for section in _sections(body, find_blocks(body, rows=rows)):
         context = passage_context(title, section.heading, count_tokens, max_tokens)
@@ -75,7 +86,7 @@ def split(
         for index, on_page in groupby(pieces, key=page_index):
             page = pages[index - 1][1] if index else None
             passages += [
-                NewPassage(start, end, body[start:end], section.heading, page)
+                NewPassage(start, end, body[start:end], heading_at(section, start, end), page)
                 for start, end in _pack(body, list(on_page), budget)
             ]
     return passages
@@ -90,6 +101,12 @@ class _Section:
 
     heading: str
     blocks: list[Block]
+
+    def header_above(self, body: str, offset: int) -> str:
+        """Return the header of the table that the offset lies within, not at its beginning."""
+        block = self.blocks[bisect_left(self.blocks, offset, key=lambda each: each.start) - 1]
+        within = block.kind == "table" and block.start < offset < block.end
+        return table_header(body, block) if within else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,24 @@ def test_a_table_stays_whole_when_it_fits() -> None:
     assert table in texts(f"{words(40)}.\n\n{table}\n\n{words(40)}.")
 
 
+def test_the_rest_of_a_table_has_the_header_in_its_heading() -> None:
+    rows = "\n".join(["| Boots and shoes | 30 percent |"] * 30)
+    first, *rest = passages(f"# Rates\n\n| **Item** | Discount |\n|---|---|\n{rows}")
+    assert first.heading == "Rates"
+    assert {one.heading for one in rest} == {"Rates > Item | Discount"}
+
+
+def test_a_table_without_a_header_adds_nothing_to_the_heading() -> None:
+    rows = "\n".join(["| Boots and shoes | 30 percent |"] * 30)
+    assert {one.heading for one in passages(f"# Rates\n\n{rows}")} == {"Rates"}
+
+
+def test_a_header_for_which_there_is_no_room_is_left_out() -> None:
+    row = f"| {words(28)} | 30 percent |"
+    table = "\n".join(["| Article in words | Discount |", "|---|---|", *[row] * 5])
+    assert {one.heading for one in passages(f"# Rates\n\n{table}", max_tokens=40)} == {"Rates"}
+
+
 def test_a_table_that_does_not_fit_is_cut_between_rows() -> None:
     table = "\n".join(["| some words | in a row |"] * 30)
     assert {line for text in texts(table) for line in text.split("\n")} == {
