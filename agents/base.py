@@ -37,6 +37,7 @@ class Task:
         adapter: Name of the adapter or model that the caller chose, None for the default.
         sampling: How the model should choose words.
         schema: JSON schema that the answer must satisfy.
+        model_failed: The model has just failed on this task; asking it again would only take time.
     """
 
     question: str
@@ -46,6 +47,7 @@ class Task:
     adapter: str | None = None
     sampling: Sampling = Sampling()
     schema: Mapping[str, object] | None = None
+    model_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class FactualAgent:
         assert evidence is not None, "factual answers come after retrieval"
         request, nothing = _request(task, evidence), abstention(task, evidence)
         degraded: str | None = None
-        if self._wording is not None:
+        if self._wording is not None and not task.model_failed:
             spoken = False
             try:
                 worded = say_with_citations(self._wording, request, nothing_found=nothing)

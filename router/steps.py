@@ -311,7 +311,8 @@ class Steps:
             f"{state['failure'].public}"
         )
         span.set_attribute(names.DEGRADED, degraded)
-        return {"route": route, "degraded": degraded}
+        task = replace(state["task"], model_failed=True)
+        return {"route": route, "degraded": degraded, "task": task}
 
     async def _done(self, state: State, emit: Emit, span: Span) -> Update:
         run, reply = state["run"], state["reply"]

@@ -252,6 +252,18 @@ async def test_a_fallback_to_a_route_with_facts_retrieves_first(traced: Tracing)
     assert answer.degraded is not None
 
 
+async def test_a_model_that_has_failed_is_not_asked_again_by_the_fallback(traced: Tracing) -> None:
+    model = ScriptedGenerator()
+    model.unavailable = DOWN
+    world = World(traced, facts=0.97, manner=0.97, model=model, wording=True)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world))
+
+    assert len(model.requests) == 1
+    assert answer.citations
+
+
 async def test_a_fallback_to_hybrid_speaks_from_evidence(traced: Tracing) -> None:
     policy = Policy(fallbacks={Route.FACTUAL: Route.HYBRID})
     model = ScriptedGenerator("Unworn boots may be returned within 45 days of delivery. [1]")
