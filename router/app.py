@@ -59,7 +59,7 @@ class App:
     async def ping(self) -> dict[str, str]:
         """Ask each part whether it works; ``ok``, or what is wrong with it."""
         asked: dict[str, Awaitable[object]] = {
-            "database": self.documents.fingerprints(["ping"]),
+            "database": self.documents.ping(),
             "embedder": self.embedder.embed(["ping"]),
         }
         if self.generator is not None:
