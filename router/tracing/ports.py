@@ -177,7 +177,11 @@ class TracedGenerator:
         if record.finish_reason:
             span.set_attribute(names.FINISH_REASONS, [record.finish_reason])
         if record.model:
-            span.set_attribute(names.RESPONSE_MODEL, record.model)
+            # The default model's name is only known once its server has been asked.
+            span.update_name(f"chat {record.model}")
+            span.set_attributes(
+                {names.REQUEST_MODEL: record.model, names.RESPONSE_MODEL: record.model}
+            )
         span.set_attributes(
             {
                 names.INPUT_TOKENS: record.usage.input_tokens,
