@@ -7,19 +7,17 @@ file instead of guessing: a guess could publish it more widely than its author w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backends.errors import UnreadableDocument
+from backends.ingest.claims import MAX_CHARACTERS, claims_access, refuse_overlooked
 from backends.ingest.document import one_line
 from backends.principals import InvalidPrincipal, Principals, parse_principals
 
 if TYPE_CHECKING:
     import yaml
-
-MAX_CHARACTERS = 64_000
-"""Front matter beyond this is not front matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +37,49 @@ def split_front_matter(source: str, text: str) -> tuple[FrontMatter, str]:
 
     Raises:
         UnreadableDocument: The front matter is not closed, is not a YAML mapping, repeats a key,
-            or names principals that are none.
+            names principals that are none, or what is read as the body begins with an access list.
     """
+    front, body = _split(source, text)
+    refuse_overlooked(source, body)
+    return front, body
+
+
+def split_access(source: str, text: str) -> tuple[FrontMatter, str]:
+    """Split as above where front matter is not customary: it counts if it has an access list.
+
+    Raises:
+        UnreadableDocument: There seems to be an access list, but it cannot be trusted.
+    """
+    try:
+        front, body = split_front_matter(source, text)
+    except UnreadableDocument:
+        if claims_access(text):
+            raise
+        return FrontMatter(), text
+    return (FrontMatter(), text) if front.acl is None else (front, body)
+
+
+def access_list(source: str, names: Iterable[str], where: str) -> Principals:
+    """Return the principals of an access list that a file states.
+
+    Raises:
+        UnreadableDocument: One of them is none; the error names ``where`` the list stands.
+    """
+    try:
+        return parse_principals(names)
+    except InvalidPrincipal as error:
+        raise UnreadableDocument(
+            source,
+            f"its access list {where} is invalid: {error}",
+            hint="Correct the list; until then nothing of this version is published.",
+        ) from error
+
+
+# Blank lines above are forgiven: to overlook the front matter would overlook its access list.
+_OPENING = re.compile(r"\s*^[ \t]*---[ \t]*\n", re.MULTILINE)
+
+
+def _split(source: str, text: str) -> tuple[FrontMatter, str]:
     opening = _OPENING.match(text)
     if opening is None:
         return FrontMatter(), text
@@ -48,21 +87,6 @@ def split_front_matter(source: str, text: str) -> tuple[FrontMatter, str]:
     # Everything above keeps its lines, so that the line numbers of errors are the file's.
     block = "\n" * text.count("\n", 0, opening.end()) + text[opening.end() : end]
     return _read(source, _entries(source, block)), text[body_start:].lstrip("\n")
-
-
-def claims_access(text: str) -> bool:
-    """Whether a text that need not have front matter begins with one that has an ``acl``."""
-    opening = _OPENING.match(text)
-    if opening is None:
-        return False
-    block = _CLOSING.split(text[opening.end() : opening.end() + MAX_CHARACTERS], maxsplit=1)[0]
-    return _ACCESS.search(block) is not None
-
-
-# Blank lines above are forgiven: to overlook the front matter would overlook its access list.
-_OPENING = re.compile(r"\s*^[ \t]*---[ \t]*\n", re.MULTILINE)
-_CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
-_ACCESS = re.compile(r"^[ \t]*[\"']?acl[\"']?[ \t]*:", re.MULTILINE | re.IGNORECASE)
 
 
 def _closing_line(source: str, text: str, position: int) -> tuple[int, int]:
@@ -112,9 +136,20 @@ def _entries(source: str, block: str) -> dict[str, tuple[int, yaml.Node]]:
     return entries
 
 
+def _refuse_nested_access(source: str, entries: dict[str, tuple[int, yaml.Node]]) -> None:
+    import yaml
+
+    for name, (line, value) in entries.items():
+        if isinstance(value, yaml.MappingNode) and any(
+            str(key.value).strip().lower() == "acl" for key, _ in value.value
+        ):
+            raise _malformed(source, line, f"'acl' stands within {name!r} instead of by itself")
+
+
 def _read(source: str, entries: dict[str, tuple[int, yaml.Node]]) -> FrontMatter:
     import yaml
 
+    _refuse_nested_access(source, entries)
     acl = _acl(source, *entries["acl"]) if "acl" in entries else None
     scalars = {
         name: one_line(value.value)
@@ -140,14 +175,7 @@ def _acl(source: str, line: int, value: yaml.Node) -> Principals:
         names = [str(item.value) for item in value.value]
     else:
         raise _malformed(source, line, "'acl' must be a list of principals")
-    try:
-        return parse_principals(names)
-    except InvalidPrincipal as error:
-        raise UnreadableDocument(
-            source,
-            f"its access list on line {line} is invalid: {error}",
-            hint="Correct the list; until then nothing of this version is published.",
-        ) from error
+    return access_list(source, names, f"on line {line}")
 
 
 def _malformed(source: str, line: int, problem: str) -> UnreadableDocument:

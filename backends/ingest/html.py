@@ -6,12 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from backends.errors import UnreadableDocument
+from backends.ingest.claims import claims_access, overlooked
 from backends.ingest.document import ReadDocument, one_line, title_from_name, unix_newlines
+from backends.ingest.front_matter import access_list
 from backends.ingest.nesting import MAX_DEPTH, nests_too_deep
 from backends.ingest.text import decode
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+    from backends.principals import Principals
 
 _DROPPED_TAGS = """
     canvas footer head header iframe nav noscript object script style svg template
@@ -25,6 +29,9 @@ _DROPPED = frozenset(_DROPPED_TAGS.split())
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 
+_META_NAMES = ("name", "property", "itemprop", "http-equiv")
+_COMMENT = re.compile(r"<!--(.*?)(?:--!?>|\Z)", re.DOTALL)
+
 _MAX_INDENT = 8
 """Lists nested deeper are indented no further: indentation would grow with the square of depth."""
 
@@ -33,12 +40,16 @@ def read_html(source: str, data: bytes) -> ReadDocument:
     """Read HTML: the text of its content, as Markdown-like blocks a blank line apart.
 
     Navigation, page headers and footers, scripts and hidden elements are left out. The title is
-    ``<title>``, else the first ``<h1>``, else made from the file name.
+    ``<title>``, else the first ``<h1>``, else made from the file name. ``<meta name="acl">`` says
+    who may see it, as ``acl:`` does in the front matter of Markdown.
 
     Raises:
-        UnreadableDocument: It is not text, or nests too deep to be parsed in good time.
+        UnreadableDocument: It is not text, nests too deep to be parsed in good time, or its access
+            list cannot be trusted.
     """
     tree = _parse(source, data)
+    acl = _access(source, tree)
+    _refuse_overlooked(source, data, tree)
     title = tree.css_first("head > title") or tree.css_first("h1")
     writer = _Writer()
     if tree.body is not None:
@@ -47,6 +58,7 @@ def read_html(source: str, data: bytes) -> ReadDocument:
         body=writer.result(),
         title=one_line(title.text() if title else "") or title_from_name(source),
         media_type="text/html",
+        acl=acl,
     )
 
 
@@ -69,6 +81,28 @@ def _check_nesting(source: str, markup: str) -> None:
             f"nests its elements more than {MAX_DEPTH} deep",
             hint="Save the page anew from a browser, or convert it to text.",
         )
+
+
+def _access(source: str, tree: LexborHTMLParser) -> Principals | None:
+    stated = [
+        node.attributes.get("content")
+        for node in tree.css("meta")
+        if "acl" in {(node.attributes.get(key) or "").strip().lower() for key in _META_NAMES}
+    ]
+    if not stated:
+        return None
+    if len(stated) > 1 or stated[0] is None:
+        raise overlooked(source)
+    return access_list(source, stated[0].split(","), 'in <meta name="acl">')
+
+
+def _refuse_overlooked(source: str, data: bytes, tree: LexborHTMLParser) -> None:
+    """Refuse a page with an access list where only a converter of Markdown would leave one."""
+    markup = data.decode("utf-8", "replace")
+    openings = [markup, tree.body.text(separator="\n") if tree.body else ""]
+    openings += (comment[1] for comment in _COMMENT.finditer(markup))
+    if any(map(claims_access, openings)):
+        raise overlooked(source)
 
 
 def _walk(root: LexborNode, writer: _Writer) -> None:

@@ -15,7 +15,7 @@ from backends.ingest.document import one_line
 from backends.ingest.read import read_document
 from backends.principals import Principals
 
-READER_VERSION = "2"
+READER_VERSION = "3"
 """Part of every fingerprint: raise it when the same bytes would be read differently."""
 
 

@@ -8,7 +8,7 @@ import re
 from backends.errors import UnreadableDocument
 from backends.ingest.blocks import plain_heading
 from backends.ingest.document import ReadDocument, one_line, title_from_name, unix_newlines
-from backends.ingest.front_matter import FrontMatter, claims_access, split_front_matter
+from backends.ingest.front_matter import split_access, split_front_matter
 
 TEXT_TYPES = {".txt": "text/plain", ".rst": "text/x-rst", ".csv": "text/csv"}
 
@@ -43,9 +43,7 @@ def read_text(source: str, data: bytes, suffix: str) -> ReadDocument:
         UnreadableDocument: It is not text, or its front matter cannot be trusted.
     """
     text, encoding = decode(source, data)
-    front = FrontMatter()
-    if claims_access(text):
-        front, text = split_front_matter(source, text)
+    front, text = split_access(source, text)
     return ReadDocument(
         body=text,
         title=front.title or title_from_name(source),

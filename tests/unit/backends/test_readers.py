@@ -9,7 +9,7 @@ import pytest
 
 from backends.errors import UnreadableDocument
 from backends.ingest.read import read_document
-from backends.principals import Principal
+from backends.principals import Principal, parse_principals
 from tests.support.documents import encrypted_pdf, pdf
 
 
@@ -63,6 +63,62 @@ def test_an_access_list_is_not_overlooked_for_a_suffix_or_blank_lines(
 ) -> None:
     data = f"{above}---\nacl: group:hr\n---\nText.\n".encode()
     assert read_document(source, data).acl == frozenset({Principal("group:hr")})
+
+
+ACL = "acl: group:hr"
+
+
+@pytest.mark.parametrize("source", ["a.md", "a.txt"])
+@pytest.mark.parametrize(
+    "opening",
+    [
+        f"--- # comment\n{ACL}\n---",
+        f"---yaml\n{ACL}\n---",
+        f"----\n{ACL}\n----",
+        f"\u200b---\n{ACL}\n---",
+        f"\ufeff\ufeff---\n{ACL}\n---",
+        f"---\u2028{ACL}\u2028---",
+        f"—\ntitle: x\n{ACL}\n—",
+        f"---\n---\n{ACL}\n---",
+        f"---\n---\n---\ntitle: x\n{ACL}\n---",
+        '+++\ntitle = "x"\nacl = "group:hr"\n+++',
+        f"<!--\n{ACL}\n-->",
+        f"<!-- a note -->\n---yaml\n{ACL}\n---",
+        "--- {acl: group:hr}\n---",
+        '{\n"title": "x",\n"acl": ["group:hr"]\n}',
+        f"title: x\n{ACL}",
+        f"---\nrights:\n  {ACL}\n---",
+        f"---\ntitle: x\n---\n{ACL}",
+    ],
+)
+def test_an_opening_that_seems_to_have_an_access_list_refuses_the_file(
+    source: str, opening: str
+) -> None:
+    error = refusal(source, f"{opening}\n\nText.\n".encode())
+    assert "who may see it" in error.reason or "'acl'" in error.reason
+
+
+@pytest.mark.parametrize("source", ["a.md", "a.txt"])
+@pytest.mark.parametrize("key", ["? acl\n: group:hr", '"\\x61cl": group:hr', "{acl: group:hr}"])
+def test_an_access_list_may_be_written_in_any_way_of_yaml(source: str, key: str) -> None:
+    data = f"---\n{key}\n---\nText.\n".encode()
+    assert read_document(source, data).acl == frozenset({Principal("group:hr")})
+
+
+@pytest.mark.parametrize("source", ["a.md", "a.txt", "a.html"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# ACL\n\nAn ACL: everyone has one.",
+        "The acl: group:hr is written at the top.",
+        "----------\nReport on acl lists\n----------\nText.",
+        "ABI: binary interface\nACL: access control list\n",
+        "# Notes\n\nText.\n\n```yaml\n---\nacl: group:hr\n---\n```\n",
+        "- acl lists\n- others\n",
+    ],
+)
+def test_a_text_that_speaks_of_access_lists_is_read(source: str, text: str) -> None:
+    assert read_document(source, text.encode()).acl is None
 
 
 def test_dashes_above_plain_text_are_plain_text() -> None:
@@ -188,6 +244,39 @@ def test_the_title_of_html_is_its_title_element() -> None:
 
 def test_html_without_a_title_takes_its_first_heading_even_from_the_banner() -> None:
     assert read_document("a.htm", b"<header><h1>Boots</h1></header><p>Text").title == "Boots"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [("group:hr, user:ana", "group:hr,user:ana"), ("", "")]
+)
+def test_html_says_in_a_meta_element_who_may_see_it(content: str, expected: str) -> None:
+    page = f'<html><head><META NAME="ACL" content="{content}"></head><body><p>Text.'
+    assert read_document("a.html", page.encode()).acl == parse_principals(expected)
+
+
+def test_a_meta_element_does_not_give_html_its_title() -> None:
+    page = b'<meta name="title" content="Other"><title>Own</title><p>Text.'
+    assert read_document("a.html", page).title == "Own"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"---\n{ACL}\n---\n<html><p>Text.",
+        f"---\ntitle: x\n{ACL}\n---\n<html><p>Text.",
+        f"<!--\n{ACL}\n-->\n<p>Text.",
+        f"<!doctype html><html><head></head><!--\n---\ntitle: x\n{ACL}\n---\n--><body><p>Text.",
+        f"<!doctype html><body>\n---\ntitle: x\n{ACL}\n---\n<p>Text.",
+        f"<body><p>---<br>title: x<br>{ACL}<br>---</p><p>Text.",
+        f"<body><hr><h2>title: x\n{ACL}</h2><p>Text.",
+        '<meta name="acl"><p>Text.',
+        '<meta name="acl" content="group:hr"><meta name="acl" content="everyone"><p>Text.',
+        '<meta name="acl" content="hr"><p>Text.',
+    ],
+)
+def test_html_with_a_doubtful_access_list_is_refused(page: str) -> None:
+    error = refusal("a.html", page.encode())
+    assert "who may see it" in error.reason or "access list" in error.reason
 
 
 def test_html_says_its_own_encoding() -> None:
