@@ -1,0 +1,103 @@
+"""The wiring: what the settings name is what answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from backends.ingest import ingest_bytes
+from backends.memory.embedder import HashingEmbedder
+from backends.principals import parse_principals
+from router import Policy, Router, Settings, SettingsError
+
+RETURNS = b"Unworn boots may be returned within 45 days of delivery for a full refund."
+QUESTION = "How long may unworn boots be returned?"
+
+
+@asynccontextmanager
+async def embeddings_server(dimension: int) -> AsyncIterator[str]:
+    """A server of OpenAI's embeddings API whose model nobody has fitted a classifier on."""
+    twin = HashingEmbedder(dimension)
+
+    async def embeddings(request: web.Request) -> web.Response:
+        vectors = await twin.embed((await request.json())["input"])
+        data = [{"index": row, "embedding": v.tolist()} for row, v in enumerate(vectors)]
+        return web.json_response({"data": data, "model": "hashing"})
+
+    app = web.Application()
+    app.router.add_post("/v1/embeddings", embeddings)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_documents_may_be_embedded_by_a_model_that_the_classifier_does_not_know(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with embeddings_server(64) as url:
+        settings = Settings(
+            home=tmp_path,
+            database_url=SecretStr(database_url),
+            embeddings_url=url,
+            embeddings_model="hashing",
+        )
+        async with Router.open(settings) as router:
+            await ingest_bytes(
+                "returns.txt",
+                RETURNS,
+                store=router.documents,
+                embedder=router.embedder,
+                acl=parse_principals("everyone"),
+            )
+            answer = await router.ask(QUESTION, principal="user:ana")
+
+    assert router.embedder.dimension == 64
+    assert answer.decision.route == "factual"
+    assert "45 days" in answer.text
+
+
+async def test_a_policy_for_other_heads_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text(Policy(heads="0123456789abcdef").to_json(), encoding="utf-8")
+    settings = Settings(home=tmp_path / "home", policy=policy)
+
+    with pytest.raises(SettingsError, match="0123456789abcdef"):
+        async with Router.open(settings):
+            pass
+
+    assert not (tmp_path / "home").exists()
+
+
+async def test_a_policy_file_decides_instead_of_the_one_that_ships(
+    database_url: str, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text(Policy(version=7, facts_threshold=1.0).to_json(), encoding="utf-8")
+    settings = Settings(home=tmp_path, database_url=SecretStr(database_url), policy=policy)
+
+    async with Router.open(settings) as router:
+        decision = await router.decide(QUESTION, principal="user:ana")
+
+    assert decision.policy == "policy-7"
+    assert decision.route == "behavioural"
+
+
+def test_a_synchronous_program_opens_a_router_without_asyncio(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, database_url=SecretStr(database_url))
+
+    with Router.open(settings) as router:
+        said = router.as_runnable().invoke({"question": QUESTION, "principal": "user:ana"})
+
+    assert said.response_metadata["abstained"]
