@@ -167,6 +167,8 @@ class DocumentStore(Protocol):
     ) -> DocumentInfo:
         """Store a new version and make it the only visible one, all or nothing.
 
+        What is stored with the same fingerprint stays as it is, and is what is returned.
+
         Args:
             document: The document; a known ``source`` gets its next version number.
             passages: Its passages in order.

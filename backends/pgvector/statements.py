@@ -28,7 +28,8 @@ _COLUMNS = """
     updated_at, metadata
 """
 
-# The row stays locked until the transaction ends: a second publisher of the source waits here.
+# The row stays locked until the transaction ends: a second publisher of the source waits here, and
+# gets no row when the first has published the same.
 UPSERT_DOCUMENT = f"""
 INSERT INTO document (
     source, title, media_type, fingerprint, acl, metadata, live_version, passages, characters
@@ -46,6 +47,7 @@ ON CONFLICT (source) DO UPDATE SET
     passages = EXCLUDED.passages,
     characters = EXCLUDED.characters,
     updated_at = clock_timestamp()
+WHERE document.fingerprint <> EXCLUDED.fingerprint
 RETURNING {_COLUMNS}
 """
 
@@ -101,6 +103,8 @@ FROM document
 WHERE %(everything)s OR acl && %(principals)s::text[]
 ORDER BY source COLLATE "C"
 """
+
+STORED = f"SELECT {_COLUMNS} FROM document WHERE source = %(source)s"
 
 DOCUMENT = f"""
 SELECT {_COLUMNS}, body

@@ -134,7 +134,10 @@ class PgvectorStore:
         weights = await asyncio.to_thread(passage_weights, document.title, passages)
         async with self._transaction(f"publish {document.source[:120]!r}") as session:
             await self._claim_space(session)
-            row = await _only_row(session, statements.UPSERT_DOCUMENT, _values(document, passages))
+            values = _values(document, passages)
+            row = await _only_row(session, statements.UPSERT_DOCUMENT, values)
+            if row is None:
+                return _info(await _only_row(session, statements.STORED, values))
             info = _info(row)
             await session.execute(
                 statements.INSERT_VERSION, [row["id"], info.version, document.body]

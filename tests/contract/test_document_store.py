@@ -68,6 +68,21 @@ async def test_fingerprints_tell_what_is_unchanged(open_store: OpenStore) -> Non
         assert await store.fingerprints(["a.md", "unknown.md"]) == {"a.md": "abc"}
 
 
+async def test_publishing_what_is_stored_already_changes_nothing(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        first = await publish(store, new_document("a.md", "Text.", fingerprint="abc"))
+        second = await publish(store, new_document("a.md", "Text.", fingerprint="abc"))
+        assert second == first
+        assert await store.document("a.md") == (first, "Text.")
+
+
+async def test_publishing_the_same_twice_at_once_makes_one_version(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        document = new_document("a.md", "Text.")
+        both = await asyncio.gather(publish(store, document), publish(store, document))
+        assert [info.version for info in both] == [1, 1]
+
+
 async def test_fingerprints_of_nothing_are_nothing(open_store: OpenStore) -> None:
     async with open_store() as store:
         assert await store.fingerprints([]) == {}

@@ -131,7 +131,7 @@ class World:
             title=source,
             body=body,
             media_type="text/plain",
-            fingerprint=body,
+            fingerprint=repr((body, acl)),
             acl=parse_principals(acl),
         )
         passages = [NewPassage(0, len(body), body)]

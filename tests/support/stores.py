@@ -63,7 +63,7 @@ def new_document(
     *,
     acl: str = "everyone",
     title: str = "Untitled",
-    fingerprint: str = "f",
+    fingerprint: str = "",
     metadata: Mapping[str, str] | None = None,
 ) -> NewDocument:
     """A document with a principal list as people write it."""
@@ -72,7 +72,7 @@ def new_document(
         title=title,
         body=body,
         media_type="text/markdown",
-        fingerprint=fingerprint,
+        fingerprint=fingerprint or repr((title, body, acl, metadata)),
         acl=parse_principals(acl),
         metadata=metadata or {},
     )
