@@ -7,6 +7,7 @@ from backends.ingest.pipeline import (
     Progress,
     ingest,
     ingest_bytes,
+    readers_so_far,
 )
 from backends.ingest.read import DEFAULT_MAX_BYTES
 
@@ -18,4 +19,5 @@ __all__ = [
     "Progress",
     "ingest",
     "ingest_bytes",
+    "readers_so_far",
 ]

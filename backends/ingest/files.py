@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backends.errors import UnreadableDocument
@@ -15,13 +17,21 @@ MAX_SOURCE_BYTES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file, and the source name that identifies its document across versions."""
+    """A file, and the source name that identifies its document across versions.
+
+    Attributes:
+        origin: Tells folders of one name apart: a hash of the given folder's whole path, which
+            itself is nobody's business; 16 hexadecimal digits.
+    """
 
     path: Path
     source: str
+    origin: str = ""
 
 
-def find_files(paths: Sequence[Path]) -> Iterator[FoundFile | UnreadableDocument]:
+def find_files(
+    paths: Sequence[Path], name: str | None = None
+) -> Iterator[FoundFile | UnreadableDocument]:
     """Yield every file to ingest, and an error for whatever cannot be one; lazily, in order.
 
     A file's source is its POSIX path within the given folder, behind that folder's own name:
@@ -30,9 +40,14 @@ def find_files(paths: Sequence[Path]) -> Iterator[FoundFile | UnreadableDocument
     of a folder stays the document that it was. Folders are read in the order of their names.
     Hidden files and folders are passed over unless given themselves. Symbolic links are followed,
     but never back into a folder that holds them.
+
+    Args:
+        paths: Files and folders.
+        name: Takes the place of the folder's own name.
     """
     for path in paths:
-        yield from _find_root(path, _root_name(path))
+        for item in _find_root(path, _root_name(path, name)):
+            yield replace(item, origin=_origin(path)) if isinstance(item, FoundFile) else item
 
 
 def unfit_name(source: str) -> str:
@@ -47,9 +62,18 @@ def unfit_name(source: str) -> str:
     return ""
 
 
-def _root_name(path: Path) -> str:
+def _origin(path: Path) -> str:
+    """A file of a folder comes from the same place as the folder itself."""
+    root = path.parent if _is_file(path) else path
+    whole = os.path.realpath(root)  # never raises, unlike Path.resolve
+    return hashlib.sha256(os.fsencode(whole)).hexdigest()[:16]
+
+
+def _root_name(path: Path, given: str | None) -> str:
     name = _name(path)
     above = _name(path.parent) if _is_file(path) else ""
+    if given is not None:
+        above, name = (given, name) if _is_file(path) else ("", given)
     return "/".join(part for part in (above, name) if part) or "root"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal
 from backends.base import DocumentInfo, DocumentStore, Embedder
 from backends.errors import BackendError, Refused, UnreadableDocument
 from backends.ingest.files import FoundFile, find_files, unfit_name
-from backends.ingest.prepare import Prepared, fingerprint, prepare
+from backends.ingest.prepare import INGESTED_FOR, ORIGIN, Prepared, fingerprint, prepare
 from backends.ingest.read import DEFAULT_MAX_BYTES, read_bytes, too_large
-from backends.principals import Principals
+from backends.principals import Principals, parse_principals
 
 if TYPE_CHECKING:
     from backends.base import Vectors
@@ -80,31 +80,56 @@ async def ingest(
     store: DocumentStore,
     embedder: Embedder,
     acl: Principals,
+    keep: Mapping[str, Principals] | None = None,
+    name: str | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> IngestReport:
     """Publish every document found in the given files and folders that is new or has changed.
 
-    Sources are named as `backends.ingest.files.find_files` says. A document's own access list wins
-    over ``acl``; one that is invalid leaves the document as it was. Documents are published one by
-    one, each as a whole, so that after an interruption the same call goes on where it stopped.
-    Nothing is deleted: a document whose file is gone stays until it is deleted from the store.
+    Sources are named as `backends.ingest.files.find_files` says. What came from another folder of
+    the same name is not replaced. A document's own access list wins over ``acl``; one that is
+    invalid leaves the document as it was. Documents are published one by one, each as a whole, so
+    that after an interruption the same call goes on where it stopped. Nothing is deleted: a
+    document whose file is gone stays until it is deleted from the store.
 
     Args:
         paths: Files and folders.
         acl: Who may see documents that do not say it themselves; empty means nobody.
+        keep: The same for some sources, instead of ``acl``; see `readers_so_far`.
+        name: Takes the place of the only path's name in sources, and replaces what has that name
+            wherever it came from.
         max_bytes: Largest file; larger ones are reported without being read.
         on_progress: Called on the event loop after each file.
 
     Raises:
         IngestStopped: The store or the embedder failed.
+        ValueError: There is a name, but it is empty or there is not exactly one path.
     """
-    run = _Run(store, embedder, acl, max_bytes, on_progress)
+    if name is not None and (len(paths) != 1 or not name.strip("/ ")):
+        raise ValueError("a name is for one path, and not empty")
+    name = None if name is None else name.strip("/")
+    asked = _Asked(acl, keep or {}, max_bytes, anywhere=name is not None)
+    run = _Run(store, embedder, asked, on_progress)
     try:
-        await run.everything(find_files(paths))
+        await run.everything(find_files(paths, name))
     except BackendError as error:
         raise IngestStopped(error, run.report()) from error
     return run.report()
+
+
+async def readers_so_far(store: DocumentStore) -> Mapping[str, Principals]:
+    """Return for each stored source whom it was ingested for, as `ingest` takes it in ``keep``.
+
+    Raises:
+        BackendError: As the store raises.
+    """
+    return {
+        info.source: parse_principals(info.metadata[INGESTED_FOR])
+        if INGESTED_FOR in info.metadata
+        else info.acl
+        for info in await store.documents()
+    }
 
 
 async def ingest_bytes(
@@ -146,6 +171,19 @@ async def ingest_bytes(
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an ingestion was asked for; ``anywhere``: origins do not matter."""
+
+    acl: Principals
+    keep: Mapping[str, Principals]
+    max_bytes: int
+    anywhere: bool
+
+    def readers(self, source: str) -> Principals:
+        return self.keep.get(source, self.acl)
+
+
+@dataclass(frozen=True, slots=True)
 class _Candidate:
     file: FoundFile
     fingerprint: str
@@ -158,19 +196,18 @@ class _Run:
         self,
         store: DocumentStore,
         embedder: Embedder,
-        acl: Principals,
-        max_bytes: int,
+        asked: _Asked,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._store = store
         self._embedder = embedder
-        self._acl = acl
-        self._max_bytes = max_bytes
+        self._asked = asked
         self._on_progress = on_progress
         self._began = time.monotonic()
         self._counts = IngestReport()
         self._problems: list[Problem] = []
         self._seen: set[str] = set()
+        self._origins: Mapping[str, str] | None = None
 
     def report(self) -> IngestReport:
         return replace(
@@ -188,8 +225,19 @@ class _Run:
                     self._unreadable(item)
                 elif known.get(item.file.source) == item.fingerprint:
                     self._unchanged(item.file.source)
+                elif item.file.source in known and await self._from_elsewhere(item.file):
+                    self._unreadable(_of_another_folder(item.file.source))
                 else:
                     await self._changed(item.file)
+
+    async def _from_elsewhere(self, file: FoundFile) -> bool:
+        """Whether what is stored came from another folder; asked for once, if at all."""
+        if self._asked.anywhere:
+            return False
+        if self._origins is None:
+            stored = await self._store.documents()
+            self._origins = {info.source: info.metadata.get(ORIGIN, "") for info in stored}
+        return self._origins.get(file.source, "") not in ("", file.origin)
 
     def _next_batch(
         self, found: Iterator[FoundFile | UnreadableDocument]
@@ -207,10 +255,11 @@ class _Run:
             )
         self._seen.add(item.source)
         try:
-            data = read_bytes(item.path, item.source, self._max_bytes)
+            data = read_bytes(item.path, item.source, self._asked.max_bytes)
         except UnreadableDocument as error:
             return error
-        mark = fingerprint(item.source, data, acl=self._acl, title="", embedder=self._embedder)
+        acl = self._asked.readers(item.source)
+        mark = fingerprint(item.source, data, acl=acl, title="", embedder=self._embedder)
         return _Candidate(item, mark)
 
     async def _changed(self, file: FoundFile) -> None:
@@ -229,8 +278,15 @@ class _Run:
 
     def _prepare(self, file: FoundFile) -> Prepared:
         # Read anew rather than kept: a batch of large files would not fit into memory.
-        data = read_bytes(file.path, file.source, self._max_bytes)
-        return prepare(file.source, data, acl=self._acl, title="", embedder=self._embedder)
+        data = read_bytes(file.path, file.source, self._asked.max_bytes)
+        return prepare(
+            file.source,
+            data,
+            acl=self._asked.readers(file.source),
+            title="",
+            embedder=self._embedder,
+            origin=file.origin,
+        )
 
     def _unchanged(self, source: str) -> None:
         self._counts = replace(self._counts, unchanged=self._counts.unchanged + 1)
@@ -243,6 +299,14 @@ class _Run:
     def _say(self, progress: Progress) -> None:
         if self._on_progress is not None:
             self._on_progress(progress)
+
+
+def _of_another_folder(source: str) -> UnreadableDocument:
+    return UnreadableDocument(
+        source,
+        "another folder of that name was ingested before",
+        hint="Rename the folder or pass --name NAME.",
+    )
 
 
 async def _in_time(source: str, work: Callable[[], Prepared]) -> Prepared:

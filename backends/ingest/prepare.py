@@ -19,6 +19,12 @@ READER_VERSION = "3"
 """Part of every fingerprint: raise it when the same bytes would be read differently."""
 
 
+INGESTED_FOR = "ingested_for"
+"""Metadata: whom the document was ingested for, should it not say itself; sorted, with commas."""
+
+ORIGIN = "origin"
+"""Metadata: `backends.ingest.files.FoundFile.origin`."""
+
 PASSAGE_TOKENS = 256
 """Most tokens of a passage, also where the embedder reads more: one vector stands for one idea."""
 
@@ -60,9 +66,11 @@ def fingerprint(
 
 
 def prepare(
-    source: str, data: bytes, *, acl: Principals, title: str, embedder: Embedder
+    source: str, data: bytes, *, acl: Principals, title: str, embedder: Embedder, origin: str = ""
 ) -> Prepared:
     """Read and split a document. The file's own title gives way to ``title``, its ACL to nothing.
+
+    What a file itself says under the names of our metadata is left out.
 
     Raises:
         UnreadableDocument: It cannot become a document.
@@ -77,7 +85,7 @@ def prepare(
         media_type=read.media_type,
         fingerprint=fingerprint(source, data, acl=acl, title=title, embedder=embedder),
         acl=acl if read.acl is None else read.acl,
-        metadata=_with_whole_source(read.metadata, source),
+        metadata=_metadata(read.metadata, source, acl, origin),
     )
     count, limit = embedder.count_tokens, _limit(embedder)
     passages = split(
@@ -93,6 +101,14 @@ def prepare(
         for passage in passages
     ]
     return Prepared(document, tuple(passages), tuple(texts))
+
+
+def _metadata(
+    stated: Mapping[str, str], source: str, acl: Principals, origin: str
+) -> Mapping[str, str]:
+    own = {name: text for name, text in stated.items() if name not in {INGESTED_FOR, ORIGIN}}
+    ours = {INGESTED_FOR: ",".join(sorted(acl))} | ({ORIGIN: origin} if origin else {})
+    return {**_with_whole_source(own, source), **ours}
 
 
 def _with_whole_source(metadata: Mapping[str, str], source: str) -> Mapping[str, str]:

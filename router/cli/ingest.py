@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,41 +18,99 @@ if TYPE_CHECKING:
     from router.config import Settings
 
 
+def _path(value: str) -> Path:
+    # What an unset variable leaves would otherwise mean the current folder.
+    if not value.strip():
+        raise typer.BadParameter("a path is empty; write . for the current folder")
+    return Path(value)
+
+
+def _folder_name(value: str | None) -> str | None:
+    from backends.ingest.files import unfit_name
+
+    if value is None:
+        return None
+    if reason := unfit_name(value.strip("/")):
+        raise typer.BadParameter(reason)
+    return value
+
+
 def ingest(
     context: typer.Context,
     paths: Annotated[
-        list[Path], typer.Argument(help="Markdown, HTML, PDF and text files, or folders of them.")
+        list[Path],
+        typer.Argument(
+            metavar="PATHS",
+            help="Markdown, HTML, PDF and text files, or folders of them.",
+            parser=_path,
+        ),
     ],
-    acl: Acl = "everyone",
+    acl: Acl = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="Call the folder so instead of by its own name; replaces what has that name.",
+            callback=_folder_name,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Take documents in; unchanged ones are skipped."""
-    from backends.principals import parse_principals
+    from backends.principals import EVERYONE, parse_principals
     from router.cli.progress import report_json, report_line, show_problems
 
+    if name is not None and len(paths) > 1:
+        raise typer.BadParameter("is for a single path", param_hint="--name")
     settings = invocation(context).settings()
-    readers = parse_principals(acl)
-    report = run(_ingest(settings, paths, readers))
+    readers = frozenset({EVERYONE}) if acl is None else parse_principals(acl)
+    report = run(_ingest(settings, _Order(paths, readers, keeping=acl is None, name=name)))
     if as_json:
         put_json(report_json(report) | {"acl": sorted(readers)})
     else:
         out().print(report_line(report))
-        out().print(_seen_by(readers), style="bright_black")
+        out().print(_seen_by(None if acl is None else readers), style="bright_black")
     show_problems(report)
     if report.problems:
         raise typer.Exit(1)
 
 
-async def _ingest(settings: Settings, paths: list[Path], acl: Principals) -> IngestReport:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What to take in; ``keeping``: known documents keep the readers that they have."""
+
+    paths: list[Path]
+    acl: Principals
+    keeping: bool
+    name: str | None
+
+
+async def _ingest(settings: Settings, order: _Order) -> IngestReport:
     from backends.ingest import ingest as take_in
+    from backends.ingest import readers_so_far
     from router.cli.progress import ingestion_bar
 
     async with opened_ingestion(settings) as (store, embedder):
-        with ingestion_bar(paths) as after:
-            return await take_in(paths, store=store, embedder=embedder, acl=acl, on_progress=after)
+        keep = await readers_so_far(store) if order.keeping else None
+        with ingestion_bar(order.paths) as after:
+            return await take_in(
+                order.paths,
+                store=store,
+                embedder=embedder,
+                acl=order.acl,
+                keep=keep,
+                name=order.name,
+                on_progress=after,
+            )
 
 
-def _seen_by(readers: Principals) -> str:
+def _seen_by(readers: Principals | None) -> str:
+    if readers is None:
+        return (
+            "New documents are seen by everyone and known ones keep their readers (--acl), "
+            "unless a document says otherwise itself."
+        )
     if not readers:
         return "Nobody may see documents that do not say otherwise themselves (empty --acl)."
     return f"Seen by {', '.join(sorted(readers))}, unless a document says otherwise itself (--acl)."

@@ -78,11 +78,12 @@ SeenBy: TypeAlias = Annotated[
     ),
 ]
 Acl: TypeAlias = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--acl",
         metavar="PRINCIPALS",
-        help="Who may see documents that do not say so themselves.",
+        help="Who may see documents that do not say so themselves. Without it, new ones are for "
+        "everyone and known ones keep their readers.",
         callback=_principals,
     ),
 ]

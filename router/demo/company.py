@@ -69,5 +69,6 @@ async def ingest_handbook(
         store=store,
         embedder=embedder,
         acl=frozenset({EVERYONE}),
+        name=HANDBOOK.name,
         on_progress=on_progress,
     )

@@ -177,6 +177,15 @@ def test_ingestion_reports_what_went_in_and_what_did_not(ingested: Done) -> None
     assert [problem["source"] for problem in report["problems"]] == ["papers/broken.pdf"]
 
 
+def test_ingesting_again_without_a_list_keeps_the_readers(
+    run: Run, ingested: Done, folder: Path
+) -> None:
+    again = json.loads(run("ingest", str(folder), "--json").stdout)
+    listed = json.loads(run("documents", "list", "--json", "--as", "user:ana").stdout)
+    assert (again["unchanged"], again["published"]) == (1, 0)
+    assert "papers/boots.md" not in json.dumps(listed)
+
+
 def test_ingestion_names_unreadable_files_on_standard_error(ingested: Done) -> None:
     assert "papers/broken.pdf: " in ingested.stderr
 

@@ -14,7 +14,14 @@ import pytest
 
 from backends.base import DocumentInfo, NewDocument, NewPassage
 from backends.errors import Misconfigured, Refused, Unavailable, UnreadableDocument
-from backends.ingest import IngestReport, IngestStopped, Progress, ingest, ingest_bytes
+from backends.ingest import (
+    IngestReport,
+    IngestStopped,
+    Progress,
+    ingest,
+    ingest_bytes,
+    readers_so_far,
+)
 from backends.memory.embedder import HashingEmbedder
 from backends.memory.store import MemoryStore
 from backends.principals import EVERYONE, NOBODY, Principal, Principals
@@ -79,10 +86,18 @@ async def run(
     store: MemoryStore,
     embedder: HashingEmbedder | None = None,
     acl: Principals = STAFF,
+    keep: Mapping[str, Principals] | None = None,
+    name: str | None = None,
     max_bytes: int = 1_000_000,
 ) -> IngestReport:
     return await ingest(
-        paths, store=store, embedder=embedder or HashingEmbedder(), acl=acl, max_bytes=max_bytes
+        paths,
+        store=store,
+        embedder=embedder or HashingEmbedder(),
+        acl=acl,
+        keep=keep,
+        name=name,
+        max_bytes=max_bytes,
     )
 
 
@@ -169,6 +184,59 @@ async def test_two_folders_of_one_name_do_not_overwrite_each_other(tmp_path: Pat
     assert (found[1], list(reasons(report))) == ("First.", ["docs/a.md"])
 
 
+async def test_another_folder_of_a_known_name_replaces_nothing(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await run(folder(tmp_path / "x" / "docs", {"a.md": "First."}), store=store)
+    other = folder(tmp_path / "y" / "docs", {"a.md": "Second.", "b.md": "New."})
+    report = await run(other, store=store)
+    assert reasons(report) == {"docs/a.md": "another folder of that name was ingested before"}
+    assert "--name" in report.problems[0].hint
+    assert (await info_of(store, "docs/a.md")).version == 1
+
+
+async def test_a_name_tells_folders_of_one_name_apart(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await run(folder(tmp_path / "x" / "docs", {"a.md": "First."}), store=store)
+    await run(folder(tmp_path / "y" / "docs", {"a.md": "Second."}), store=store, name="y-docs/")
+    assert await sources(store) == ["docs/a.md", "y-docs/a.md"]
+
+
+async def test_a_given_name_replaces_what_came_from_elsewhere(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await run(folder(tmp_path / "x" / "docs", {"a.md": "First."}), store=store)
+    moved = folder(tmp_path / "y" / "docs", {"a.md": "Second."})
+    report = await run(moved, store=store, name="docs")
+    assert (report.published, report.problems) == (1, ())
+
+
+async def test_a_file_by_itself_is_of_the_folder_that_holds_it(tmp_path: Path) -> None:
+    root = folder(tmp_path / "docs", {"a.md": "First."})
+    store = MemoryStore()
+    await run(root, store=store)
+    folder(root, {"a.md": "Second."})
+    report = await run(root / "a.md", store=store)
+    assert (report.published, await sources(store)) == (1, ["docs/a.md"])
+
+
+async def test_a_name_takes_the_place_of_a_single_files_folder(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await run(folder(tmp_path / "docs", {"a.md": "A."}) / "a.md", store=store, name="papers")
+    assert await sources(store) == ["papers/a.md"]
+
+
+async def test_where_a_document_came_from_is_not_told(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await run(folder(tmp_path / "docs", {"a.md": "A."}), store=store)
+    origin = (await info_of(store, "docs/a.md")).metadata["origin"]
+    assert (len(origin), set(origin) <= set("0123456789abcdef")) == (16, True)
+
+
+@pytest.mark.parametrize(("paths", "name"), [(["x", "y"], "docs"), (["x"], "/")])
+async def test_a_name_is_for_one_path_and_not_empty(paths: list[str], name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        await run(*map(Path, paths), store=MemoryStore(), name=name)
+
+
 # --- what cannot be read --------------------------------------------------------------------------
 
 
@@ -250,6 +318,48 @@ async def test_a_file_with_an_invalid_access_list_is_not_published(tmp_path: Pat
     store = MemoryStore()
     report = await run(root / "a.md", store=store, acl=PUBLIC)
     assert (await sources(store), list(reasons(report))) == ([], [f"{tmp_path.name}/a.md"])
+
+
+async def test_known_documents_keep_the_readers_that_they_were_ingested_for(
+    tmp_path: Path,
+) -> None:
+    store = MemoryStore()
+    root = folder(tmp_path / "docs", {"a.md": "A.", "b.md": "B."})
+    await run(root, store=store, acl=STAFF)
+    folder(root, {"b.md": "B, changed.", "c.md": "New."})
+    report = await run(root, store=store, acl=PUBLIC, keep=await readers_so_far(store))
+    assert (report.unchanged, report.published) == (1, 2)
+    seen = {info.source: info.acl for info in await store.documents()}
+    assert seen == {"docs/a.md": STAFF, "docs/b.md": STAFF, "docs/c.md": PUBLIC}
+
+
+async def test_a_document_for_nobody_stays_for_nobody(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await run(folder(tmp_path / "docs", {"a.md": "A."}), store=store, acl=NOBODY)
+    assert await readers_so_far(store) == {"docs/a.md": NOBODY}
+
+
+async def test_a_list_in_the_file_is_not_what_the_document_was_ingested_for(
+    tmp_path: Path,
+) -> None:
+    root = folder(tmp_path / "docs", {"a.md": "---\nacl: everyone\n---\nA."})
+    store = MemoryStore()
+    await run(root, store=store, acl=STAFF)
+    assert await readers_so_far(store) == {"docs/a.md": STAFF}
+
+
+async def test_a_file_cannot_say_for_whom_or_from_where_it_was_ingested(tmp_path: Path) -> None:
+    text = b"---\ningested_for: everyone\norigin: here\n---\nA."
+    store = MemoryStore()
+    await upload(store, "a.md", text)
+    assert (await info_of(store, "a.md")).metadata == {"ingested_for": "group:staff"}
+
+
+async def test_documents_from_before_keep_the_readers_that_they_have() -> None:
+    store = MemoryStore()
+    document = NewDocument("a.md", "A", "A.", "text/plain", "f", STAFF)
+    await store.publish(document, [], await HashingEmbedder().embed([]))
+    assert await readers_so_far(store) == {"a.md": STAFF}
 
 
 async def test_a_changed_access_list_is_published_though_the_file_is_unchanged(
