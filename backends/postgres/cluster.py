@@ -23,6 +23,9 @@ from backends.errors import Misconfigured, Unavailable
 from backends.postgres.account import let_through, server_account
 
 DATABASE = "router"
+APPLICATION = "agentic-query-router on its embedded database"
+"""What sessions call themselves, by which they know what they are on when something fails."""
+
 MAJOR_VERSION = "18"
 
 _PORT = "5432"
@@ -85,7 +88,14 @@ class Cluster:
             sockets = self._launch()
         where = make_conninfo(host=str(sockets), port=_PORT, user="postgres", connect_timeout=10)
         _create_database(where)
-        return make_conninfo(where, dbname=DATABASE)
+        return make_conninfo(where, dbname=DATABASE, application_name=APPLICATION)
+
+    def pid(self) -> int | None:
+        """Return the number of the server's process as it wrote it down; None when it did not."""
+        try:
+            return int((self._data / "postmaster.pid").read_text().split(maxsplit=1)[0])
+        except (FileNotFoundError, ValueError, IndexError):
+            return None
 
     def stop(self) -> None:
         """Stop the server, ending what still runs on it.

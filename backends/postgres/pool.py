@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from backends.errors import BackendError, Garbled, Misconfigured, Refused, TimedOut, Unavailable
+from backends.postgres.cluster import APPLICATION
 from backends.postgres.session import Session, Silent
 
 Connection: TypeAlias = Session
@@ -179,7 +180,9 @@ def translated(conninfo: str, doing: str) -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise TimedOut(
-            _told(conninfo, doing, "no answer in time"), backend=_BACKEND, hint=_RUNNING
+            _told(conninfo, doing, "no answer in time"),
+            backend=_BACKEND,
+            hint=_fitting(_RUNNING, conninfo),
         ) from error
     except psycopg.Error as error:
         raise _translation(error, conninfo, doing) from error
@@ -243,6 +246,11 @@ def checked_schema(name: str) -> str:
 
 _RUNNING = "Check that the database runs and that ROUTER_DATABASE_URL points to it."
 
+_EMBEDDED = (
+    "The embedded database starts again by itself within seconds; try again then. If it does not, "
+    "look at server.log in its folder."
+)
+
 _Verdict: TypeAlias = tuple[type[BackendError], str]
 
 _LOGIN: _Verdict = (Misconfigured, "Check user, password and database in ROUTER_DATABASE_URL.")
@@ -289,7 +297,15 @@ def _translation(error: psycopg.Error, conninfo: str, doing: str) -> BackendErro
     message = error.diag.message_primary or str(error).strip()
     if kind is Unavailable and _turned_down(message):
         kind, hint = _LOGIN
-    return kind(_told(conninfo, doing, message), backend=_BACKEND, hint=hint)
+    told = _told(conninfo, doing, message)
+    return kind(told, backend=_BACKEND, hint=_fitting(hint, conninfo))
+
+
+def _fitting(hint: str, conninfo: str) -> str:
+    """The hint as it is, or what fits where nobody has set a URL."""
+    if conninfo_to_dict(conninfo).get("application_name") != APPLICATION:
+        return hint
+    return _EMBEDDED if hint == _LOGIN[1] else hint.replace(_RUNNING, _EMBEDDED)
 
 
 def _turned_down(message: str) -> bool:

