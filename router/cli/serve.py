@@ -38,8 +38,7 @@ async def _serve(settings: Settings, *, demo: bool) -> None:
 
     if demo:
         await _prepare(settings)
-    _tell(settings)
-    await serve_until_stopped(settings)
+    await serve_until_stopped(settings, _tell)
 
 
 async def _prepare(settings: Settings) -> None:
@@ -51,13 +50,9 @@ async def _prepare(settings: Settings) -> None:
             await ingest_handbook(store, embedder, after)
 
 
-def _tell(settings: Settings) -> None:
-    server, console = settings.server, err()
-    if server.port:
-        host = f"[{server.host}]" if ":" in server.host else server.host
-        base = f"http://{host}:{server.port}"
-        console.print(f"OpenAI-compatible API  {base}/v1", soft_wrap=True)
-        console.print(f"Readiness              {base}/readyz", soft_wrap=True)
-    else:
-        console.print("The system chooses the port; the log says which.")
+def _tell(host: str, port: int) -> None:
+    console = err()
+    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    console.print(f"OpenAI-compatible API  {base}/v1", soft_wrap=True)
+    console.print(f"Readiness              {base}/readyz", soft_wrap=True)
     console.print("Ctrl-C stops it and lets answers in flight finish.", style="bright_black")

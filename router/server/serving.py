@@ -48,8 +48,12 @@ class Stop:
         (self.now if self.wished.is_set() else self.wished).set()
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, on_listening: Callable[[str, int], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT: readiness turns 503, answers in flight get ``drain_s``.
+
+    Args:
+        settings: All of them.
+        on_listening: Called with host and port once connections are taken.
 
     Raises:
         SettingsError: It would listen beyond loopback without API keys.
@@ -69,7 +73,14 @@ async def serve(settings: Settings) -> None:
         try:
             async with Router.open(settings) as router:
                 giving_up.cancel()
-                await run(router, settings.server, listener, stop=stop, log=log)
+                await run(
+                    router,
+                    settings.server,
+                    listener,
+                    stop=stop,
+                    log=log,
+                    on_listening=on_listening,
+                )
         except asyncio.CancelledError:
             if giving_up.cancelled() or not giving_up.done():
                 raise  # somebody else's wish
@@ -87,6 +98,7 @@ async def run(
     stop: Stop,
     log: FilteringBoundLogger,
     up: asyncio.Event | None = None,
+    on_listening: Callable[[str, int], None] | None = None,
 ) -> None:
     """Serve an open router on a bound socket until asked to stop.
 
@@ -97,6 +109,7 @@ async def run(
         stop: When to stop.
         log: Of requests.
         up: Set once connections are taken.
+        on_listening: Called then, with host and port.
 
     Raises:
         Exception: Draining failed, such as for a log that cannot be written; the server has stopped
@@ -122,6 +135,8 @@ async def run(
         log.info("listening", host=host, port=port)
         if up is not None:
             up.set()
+        if on_listening is not None:
+            on_listening(host, port)
 
     server = _Server(config, listening)
     draining = asyncio.create_task(_drain(server, gate, stop, settings.drain_s, log))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -232,6 +233,32 @@ def test_ctrl_c_leaves_a_conversation_quietly(home: Path, shown: Done) -> None:
         talking.send_signal(signal.SIGINT)
         _, complaints = talking.communicate(timeout=LIMIT_S)
     assert (talking.returncode, complaints.strip()) == (0, "")
+
+
+def test_the_address_is_told_once_somebody_listens_there(shown: Done, home: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "router", "serve", "--port", "0"],
+        stderr=subprocess.PIPE,
+        env=environment(home),
+        text=True,
+    ) as serving:
+        try:
+            assert serving.stderr is not None
+            line = next(line for line in serving.stderr if line.startswith("OpenAI-compatible API"))
+            host, port = line.split("//")[1].split("/")[0].split(":")
+            socket.create_connection((host, int(port)), timeout=LIMIT_S).close()
+            serving.send_signal(signal.SIGINT)
+            serving.communicate(timeout=LIMIT_S)
+        finally:
+            serving.kill()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - refused without keys
+def test_no_address_is_told_where_nobody_listens(run: Run, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = run("serve", "--host", host, "--port", str(other.getsockname()[1]))
+    assert done.returncode == 1
+    assert "http://" not in done.stderr
 
 
 def test_the_doctor_finds_the_embedded_parts_well(run: Run, shown: Done) -> None:
