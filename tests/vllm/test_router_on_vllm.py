@@ -81,7 +81,9 @@ async def test_a_hybrid_question_is_streamed_with_its_evidence(
     assert answer.evidence is not None
     assert "45 days" in answer.evidence.passages[0].passage.text
     assert answer.usage.output_tokens > 0
-    assert answer.degraded is None or "citation" in answer.degraded
+    # The tiny model babbles, so it supports nothing, and the answer owns up to that.
+    assert answer.citations == ()
+    assert "no passage" in str(answer.degraded)
 
 
 async def test_the_openai_client_reaches_the_adapter_through_the_door(
