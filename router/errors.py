@@ -47,9 +47,11 @@ class InvalidRequest(RouterError):
 
     code = "invalid_request"
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, field: str | None = None, public: str | None = None
+    ) -> None:
         self.field = field
-        super().__init__(message)
+        super().__init__(message, public=public)
 
 
 class UnknownModel(InvalidRequest):
@@ -142,6 +144,12 @@ _REQUESTS_FAULT: Final = frozenset({400, 413, 422})
 """Statuses with which a model server says that the request is at fault, not the connection."""
 
 
+_TOO_MUCH: Final = (
+    "The model refused the request as it is. It may be too long for it, or ask for something that "
+    "it does not support."
+)
+
+
 def _refusal(error: backend.Refused) -> RouterError:
     """A wrong key or address is the installation's fault; a wrong name or prompt the caller's."""
     if error.backend != "model server":
@@ -149,5 +157,5 @@ def _refusal(error: backend.Refused) -> RouterError:
     if error.status == 404:
         return UnknownModel(str(error), field="model")
     if error.status is None or error.status in _REQUESTS_FAULT:
-        return InvalidRequest(str(error))
+        return InvalidRequest(str(error), public=_TOO_MUCH)
     return ConfigurationFault(str(error))

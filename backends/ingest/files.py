@@ -38,8 +38,9 @@ def find_files(
     ``docs/returns/boots.md`` below ``/srv/docs``. A file given by itself is named as if the folder
     that holds it were given, so that ``README.md`` of two folders stays two documents, and a file
     of a folder stays the document that it was. Folders are read in the order of their names.
-    Hidden files and folders are passed over unless given themselves. Symbolic links are followed,
-    but never back into a folder that holds them.
+    Hidden files and folders are passed over unless given themselves. Symbolic links are followed
+    within the given folder and nowhere else: who may write into it does not choose what else of
+    this machine is published.
 
     Args:
         paths: Files and folders.
@@ -90,7 +91,7 @@ def _is_file(path: Path) -> bool:
 
 def _find_root(path: Path, source: str) -> Iterator[FoundFile | UnreadableDocument]:
     found = False
-    for item in _find(path, source, frozenset()):
+    for item in _find(path, source, frozenset(), os.path.realpath(path)):
         found = True
         yield item
     if not found:
@@ -102,10 +103,17 @@ def _find_root(path: Path, source: str) -> Iterator[FoundFile | UnreadableDocume
 
 
 def _find(
-    path: Path, source: str, above: frozenset[tuple[int, int]]
+    path: Path, source: str, above: frozenset[tuple[int, int]], root: str
 ) -> Iterator[FoundFile | UnreadableDocument]:
     if reason := unfit_name(source):
         yield UnreadableDocument(ascii(source[:200]), reason, hint="Rename it.")
+        return
+    if path.is_symlink() and not _within(path, root):
+        yield UnreadableDocument(
+            source,
+            "is a symbolic link out of the folder",
+            hint="Put the file itself there, or ingest it where it is.",
+        )
         return
     try:
         status = path.stat()
@@ -124,7 +132,13 @@ def _find(
         return
     for name in names:
         if not name.startswith("."):
-            yield from _find(path / name, f"{source}/{name}", above | {identity})
+            yield from _find(path / name, f"{source}/{name}", above | {identity}, root)
+
+
+def _within(path: Path, root: str) -> bool:
+    real = os.path.realpath(path)
+    # What leads nowhere is reported as that.
+    return not os.path.exists(real) or os.path.commonpath([real, root]) == root
 
 
 def _unreachable(path: Path, source: str, error: OSError) -> UnreadableDocument:

@@ -84,9 +84,9 @@ class Pool(AsyncConnectionPool[Connection]):
             max_size=limits.max_size,
             max_waiting=limits.waiting,
             timeout=limits.acquire_s,
-            # Gives up soon and tries anew at the next request, instead of backing off for minutes
-            # while the database is long back.
-            reconnect_timeout=1.0,
+            # As long as a request waits, so that one is served that comes while the database
+            # restarts; not longer, as the pool would back off while the database is long back.
+            reconnect_timeout=limits.acquire_s,
             check=AsyncConnectionPool.check_connection,
             open=False,
         )

@@ -130,11 +130,11 @@ def _table(documents: Sequence[DocumentInfo]) -> RenderableType:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     longest = max(len(document.source) for document in documents)
-    table.add_column("source", overflow="fold", min_width=min(longest, 50))
+    table.add_column("source", overflow="fold", min_width=min(longest, 40))
     table.add_column("title", overflow="ellipsis", no_wrap=True, max_width=26)
     table.add_column("version", justify="right", no_wrap=True)
     table.add_column("passages", justify="right", no_wrap=True)
-    table.add_column("seen by", overflow="fold", max_width=20)
+    table.add_column("seen by", overflow="fold", min_width=13, max_width=20)
     for document in documents:
         table.add_row(
             Text(plain(document.source)),

@@ -82,3 +82,19 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def test_a_link_out_of_the_folder_publishes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "secret.md").write_text("The safe opens with 4711.", encoding="utf-8")
+    root = tmp_path / "docs"
+    root.mkdir()
+    (root / "open.md").write_text("The shop opens at nine.", encoding="utf-8")
+    (root / "link.md").symlink_to(tmp_path / "secret.md")
+    (root / "inside.md").symlink_to(root / "open.md")
+    store = MemoryStore()
+
+    report = await take_in(root, store)
+
+    assert await sources(store) == ["docs/inside.md", "docs/open.md"]
+    assert [problem.source for problem in report.problems] == ["docs/link.md"]
+    assert "out of the folder" in report.problems[0].reason

@@ -47,6 +47,7 @@ def test_a_failure_is_laid_at_the_right_door(
         Unavailable(f"{SECRET} does not answer.", backend="model server"),
         Misconfigured(f"{SECRET} is too old.", backend="database"),
         Refused(f"{SECRET} wants a key.", backend="embedder", status=401),
+        Refused(f"{SECRET} answered 400.", backend="model server", status=400),
     ],
 )
 def test_addresses_stay_with_those_who_run_the_router(beneath: BackendError) -> None:
