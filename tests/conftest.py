@@ -24,7 +24,7 @@ __all__ = [
     "open_store",
 ]
 
-TEST_TIMEOUT_S = 300.0
+TEST_TIMEOUT_S = 120.0
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:

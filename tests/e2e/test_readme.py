@@ -35,6 +35,15 @@ IN_CI = (
 )
 """Commands that would run this test again, or take as long as all tests: .ci/run runs them."""
 
+BEGINNINGS = (
+    "",
+    "## Ingest your documents",
+    "## Serve",
+    "## Connect vLLM",
+    "## Embed as a library",
+)
+"""Sections that begin a part; what a server of the one before serves belongs to the same part."""
+
 ON_REAL_VLLM = "bash infra/vllm/serve.sh "
 """Needs a real vLLM: tests marked ``vllm`` start theirs by the same script."""
 
@@ -47,8 +56,8 @@ class Block:
     text: str
 
 
-def blocks(*languages: str) -> Sequence[Block]:
-    found = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(*languages: str, text: str = README) -> Sequence[Block]:
+    found = re.findall(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     return [Block(language, text) for language, text in found if language in languages]
 
 
@@ -66,20 +75,42 @@ def test_the_settings_in_the_readme_are_valid(tmp_path: Path) -> None:
     assert load_settings(file).server.max_concurrent == 64
 
 
-async def test_everything_in_the_readme_runs_in_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", range(len(BEGINNINGS)))
+async def test_every_part_of_the_readme_runs_in_order(part: int, home: Path) -> None:
     async with model_server() as server:
         ports = {DOOR: str(free_port()), MODEL_SERVER: server.url.rsplit(":", 1)[1]}
-        reader = Reader(tmp_path, ports)
+        reader = Reader(home, ports)
+        wanted = blocks("bash", "python", text=parts()[part])
         try:
-            for block in blocks("bash", "python"):
+            for block in wanted:
                 await reader.follow(block)
         finally:
             await reader.leave()
 
-    commands = [line for block in blocks("bash") for line in block.text.splitlines()]
-    assert reader.ran == len([one for one in commands if not elsewhere(one)]) + len(
-        blocks("python")
-    )
+    assert reader.ran == sum(map(runs, wanted)) > 0
+
+
+def test_the_parts_are_the_whole_readme() -> None:
+    assert "".join(parts()) == README
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reader's data folder, for all parts."""
+    return tmp_path_factory.mktemp("reader")
+
+
+def parts() -> Sequence[str]:
+    """The README cut before each of the sections that begin a part."""
+    cuts = [README.index(heading) if heading else 0 for heading in BEGINNINGS]
+    return [README[cut:end] for cut, end in zip(cuts, [*cuts[1:], None], strict=True)]
+
+
+def runs(block: Block) -> int:
+    """How many programs and commands of a block are run here."""
+    if block.language == "python":
+        return 1
+    return sum(not elsewhere(line) for line in block.text.splitlines())
 
 
 def elsewhere(command: str) -> bool:

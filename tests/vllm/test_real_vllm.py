@@ -50,7 +50,7 @@ async def metric(server: RealVllm, name: str) -> float:
 
 async def until_busy(server: RealVllm) -> None:
     """Return once the engine works on something."""
-    async with asyncio.timeout(100):
+    async with asyncio.timeout(30):
         while await metric(server, RUNNING) == 0:  # noqa: ASYNC110  # tells only when asked
             await asyncio.sleep(0.02)
 
@@ -62,7 +62,7 @@ async def until_idle(server: RealVllm, generator: VllmGenerator) -> int:
     the next one.
     """
     asked = 0
-    async with asyncio.timeout(100):
+    async with asyncio.timeout(30):
         while asked == 0 or await metric(server, RUNNING) > 0:
             await generator.complete(ONE_TOKEN)
             asked += 1
