@@ -113,8 +113,8 @@ class Policy:
             only the thresholds.
         fallbacks: Where to go when a route's backend is down; None for nowhere.
         evidence_min_support: Cosine, -1..1, of question and best sentence below which evidence
-            counts as insufficient. The default answers nine of ten answerable questions about the
-            sample company (infra/bench/sample_company.py).
+            counts as insufficient. The default was chosen on the questions about the sample
+            company, so what infra/bench/sample_company.py prints for them flatters it.
     """
 
     version: int = 1

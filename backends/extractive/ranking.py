@@ -3,7 +3,7 @@
 A sentence scores by the question's words in it, each weighted by how rare it is in the evidence
 (inverse sentence frequency, after Spärck Jones 1972), by its closeness in meaning, and by the rank
 of its passage. The weights come from a coarse grid over the questions about the sample company
-(infra/bench/sample_company.py); around them the result is flat.
+(infra/bench/sample_company.py), whose figures therefore flatter them.
 """
 
 from __future__ import annotations

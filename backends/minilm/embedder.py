@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
-# About 70 ms of work: as long as a question waits behind one turn of a big ingestion.
+# As long as a question waits behind one turn of a big ingestion: a few passages.
 _CHARACTERS_A_TURN = 4_000
 
 
@@ -55,8 +55,8 @@ class MiniLmEmbedder:
             cache_folder: Where the built graph is kept (35 MB); made when absent.
             model_folder: Another model to use instead: config.json, tokenizer.json and
                 onnx/model*.onnx.
-            threads: Threads of one inference. More help long texts and cost the other requests:
-                1 and 2 threads took 17 and 11 ms for 250 tokens, the same for a short question.
+            threads: Threads of one inference. More help long texts, not short questions, and cost
+                the other requests; infra/bench/embedder.py prints both.
             timeout_s: Longest wait for one turn.
             max_waiting: Calls that may wait at once; one more is refused as `Unavailable`.
 

@@ -4,10 +4,10 @@ The model: BERT (Devlin et al. 2019) with 6 layers of width 384 and 12 heads, me
 length (Reimers and Gurevych 2019). The graph reads one text at a time, so it needs neither padding
 nor a mask, and a vector does not depend on the texts embedded beside it.
 
-Int8 was chosen by measurement on 155 questions, one thread, cosine against float32 and latency for
-11 / 43 / 250 tokens: float32 2.8 / 6.6 / 30 ms; every matrix by DynamicQuantizeMatMul mean .993,
-lowest .954, 0.6 / 2.2 / 14 ms; the same with the down projections, whose inputs have outliers after
-the GELU, in blocks of 32 (MatMulNBits) mean .996, lowest .979, 0.8 / 2.8 / 17 ms.
+Int8 costs a small part of float32's time and hardly any of its meaning; tests hold it to float32.
+The down projections, whose inputs have outliers after the GELU, are quantised in blocks of 32
+(MatMulNBits), which keeps their vectors closer at a little more time than one scale a row would
+take. infra/bench/embedder.py prints what a text costs.
 """
 
 from __future__ import annotations

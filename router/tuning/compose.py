@@ -49,7 +49,7 @@ def compose(rows: Sequence[Row], amounts: Amounts | None = None, *, seed: int = 
     """
     amounts = amounts or Amounts()
     # Reproducible choices, no secrets.
-    choice = random.Random(seed)  # noqa: S311
+    choice = random.Random(seed)  # noqa: S311 - repeatable, not secret
     pieces = frames()
     plain = [row for row in rows if row.needs_facts and not row.needs_manner and _short(row)]
     composed = [
