@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NewType, Protocol, TypeAlias
 
+from backends.filters import Conditions
 from backends.principals import Principals
 
 if TYPE_CHECKING:
@@ -81,12 +82,21 @@ class ScoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What to look for and on whose behalf. Without principals nothing is found."""
+    """What to look for and on whose behalf. Without principals nothing is found.
+
+    Attributes:
+        embedding: Of the text, by the model that the documents were embedded with.
+        limit: Most passages to return.
+        where: What the documents' metadata must satisfy, all of it; can only narrow.
+        candidates: How deep the dense and the BM25 ranking are read before they are fused.
+    """
 
     text: str
     embedding: Vector
     principals: Principals
     limit: int = 8
+    where: Conditions = ()
+    candidates: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +161,26 @@ class Retriever(Protocol):
         Raises:
             Unavailable: The store cannot be reached in time.
             Misconfigured: The question's embedding does not fit the index.
+            UnknownField: ``query.where`` names a field that no visible document has.
+        """
+        ...
+
+
+class Reranker(Protocol):
+    """Reads question and passage together and says how well they fit; slower than any index."""
+
+    @property
+    def model(self) -> str:
+        """Name of the model, as it appears in traces."""
+        ...
+
+    async def scores(self, question: str, passages: Sequence[str]) -> Sequence[float]:
+        """Return the relevance of each passage, 0..1, in order; comparable across calls.
+
+        Raises:
+            Unavailable: It cannot be reached in time.
+            Refused: It will not serve this request.
+            Garbled: It broke its protocol.
         """
         ...
 
@@ -180,8 +210,20 @@ class DocumentStore(Protocol):
         """
         ...
 
-    async def documents(self, *, visible_to: Principals | None = None) -> Sequence[DocumentInfo]:
-        """List documents by source; ``visible_to=None`` is the operator's view of everything."""
+    async def documents(
+        self,
+        *,
+        visible_to: Principals | None = None,
+        after: str = "",
+        limit: int | None = None,
+    ) -> Sequence[DocumentInfo]:
+        """List documents in the order of their sources (by code points).
+
+        Args:
+            visible_to: Whose view; None is the operator's view of everything.
+            after: Only sources that come later than this one.
+            limit: Most documents to return; None for all.
+        """
         ...
 
     async def document(

@@ -4,6 +4,7 @@
     ├── Unavailable        cannot be reached or cannot serve now; worth another try later
     │   └── TimedOut       did not answer within the time it was given
     ├── Refused            will not serve this request; the same request fails again
+    │   └── UnknownField   a condition on a metadata field that no visible document has
     ├── Garbled            answered something that is not its protocol, or stopped in the middle
     ├── Misconfigured      there, but not what the settings promise (version, checksum)
     └── UnreadableDocument a file that cannot become a document
@@ -13,10 +14,17 @@ Every adapter translates its library's exceptions into these once, at its edge, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 Backend: TypeAlias = Literal[
-    "database", "model server", "embedder", "classifier", "extractive generator", "ingestion"
+    "database",
+    "model server",
+    "embedder",
+    "reranker",
+    "classifier",
+    "extractive generator",
+    "ingestion",
 ]
 """The parts that can fail; the router tells callers which."""
 
@@ -53,6 +61,25 @@ class Refused(BackendError):
     ) -> None:
         super().__init__(problem, backend=backend, hint=hint)
         self.status = status
+
+
+class UnknownField(Refused):
+    """A condition names a metadata field that no document has which the asker may see.
+
+    Args:
+        field: As the condition names it.
+        known: Fields that there are, in order; only those of visible documents.
+    """
+
+    def __init__(self, field: str, known: Sequence[str]) -> None:
+        self.field = field
+        self.known = tuple(known)
+        there = f"there are {', '.join(known[:20])}" if known else "there are none"
+        super().__init__(
+            f"No document that you may see has the metadata field {field[:80]!r}.",
+            backend="database",
+            hint=f"Of those that you may see {there}.",
+        )
 
 
 class Garbled(BackendError):
