@@ -18,6 +18,7 @@ from backends.base import (
     ScoredPassage,
     Usage,
 )
+from backends.filters import Conditions
 from backends.principals import Principals
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Task:
         adapter: Name of the adapter or model that the caller chose, None for the default.
         sampling: How the model should choose words.
         schema: JSON schema that the answer must satisfy.
+        where: What the documents' metadata must satisfy; can only narrow what is searched.
         model_failed: The model has just failed on this task; asking it again would only take time.
     """
 
@@ -47,6 +49,7 @@ class Task:
     adapter: str | None = None
     sampling: Sampling = Sampling()
     schema: Mapping[str, object] | None = None
+    where: Conditions = ()
     model_failed: bool = False
 
 

@@ -76,7 +76,7 @@ class EvidenceFinder:
         else:
             embedding = (await self._embedder.embed([words]))[0]
         found = await self._retriever.search(
-            SearchQuery(words, embedding, task.principals, self._limit)
+            SearchQuery(words, embedding, task.principals, self._limit, where=task.where)
         )
         passages = current(found, words)
         support = await self._support(words, passages)
