@@ -124,10 +124,16 @@ class MemoryStore:
         self._stored[document.source] = _Stored(info, document.body, indexed)
         return info
 
-    async def documents(self, *, visible_to: Principals | None = None) -> Sequence[DocumentInfo]:
+    async def documents(
+        self,
+        *,
+        visible_to: Principals | None = None,
+        after: str = "",
+        limit: int | None = None,
+    ) -> Sequence[DocumentInfo]:
         """List documents, as `backends.base.DocumentStore` says."""
-        found = [stored.info for stored in self._visible(visible_to)]
-        return sorted(found, key=lambda info: info.source)
+        found = [stored.info for stored in self._visible(visible_to) if stored.info.source > after]
+        return sorted(found, key=lambda info: info.source)[:limit]
 
     async def document(
         self, source: str, *, visible_to: Principals | None = None

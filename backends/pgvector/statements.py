@@ -100,8 +100,9 @@ DELETE_OLD_PASSAGES = "DELETE FROM passage WHERE document_id = %s AND version <>
 DOCUMENTS = f"""
 SELECT {_COLUMNS}
 FROM document
-WHERE %(everything)s OR acl && %(principals)s::text[]
+WHERE source COLLATE "C" > %(after)s AND (%(everything)s OR acl && %(principals)s::text[])
 ORDER BY source COLLATE "C"
+LIMIT %(limit)s::bigint
 """
 
 STORED = f"SELECT {_COLUMNS} FROM document WHERE source = %(source)s"

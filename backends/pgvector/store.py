@@ -155,13 +155,20 @@ class PgvectorStore:
             await session.execute(statements.DELETE_OLD_PASSAGES, [row["id"], info.version])
         return info
 
-    async def documents(self, *, visible_to: Principals | None = None) -> Sequence[DocumentInfo]:
+    async def documents(
+        self,
+        *,
+        visible_to: Principals | None = None,
+        after: str = "",
+        limit: int | None = None,
+    ) -> Sequence[DocumentInfo]:
         """List documents, as `backends.base.DocumentStore` says."""
+        asked = _view(visible_to) | {"after": after, "limit": limit}
         async with (
             connection(self._pool, "list the documents") as session,
             session.cursor(binary=True, row_factory=dict_row) as cursor,
         ):
-            await cursor.execute(statements.DOCUMENTS, _view(visible_to))
+            await cursor.execute(statements.DOCUMENTS, asked)
             return [_info(row) for row in await cursor.fetchall()]
 
     async def document(
