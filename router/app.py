@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,6 +139,56 @@ async def open_embedder(settings: Settings) -> AsyncIterator[Embedder]:
         yield local
 
 
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What finds evidence, put together as for a router, and nobody who answers."""
+
+    policy: Policy
+    store: PgvectorStore
+    embedder: Embedder
+    """Whose vectors the documents have; it remembers texts, where a router's does."""
+    finder: Callable[[int], EvidenceFinder]
+    """Returns what finds evidence of at most so many passages."""
+
+
+@asynccontextmanager
+async def open_retrieval(settings: Settings) -> AsyncIterator[Retrieval]:
+    """Open what finds evidence as `open_app` does, without models that answer and without spans.
+
+    Raises:
+        SettingsError: The policy cannot be read; nothing was opened.
+        BackendError: A part cannot be opened; the ones already open are closed again.
+    """
+    heads = shipped_heads()
+    policy = load_policy(settings.policy, heads)
+    async with AsyncExitStack() as stack:
+        embedder = await stack.enter_async_context(open_embedder(settings))
+        reader = await _open_reader(settings, embedder, heads, stack)
+        store = await stack.enter_async_context(open_store(settings, embedder))
+        await asyncio.to_thread(terms.load)
+        spans = await stack.enter_async_context(tracing("none", capture_content=False))
+        opened = _Opened(settings, spans, embedder, reader, store, generator=None)
+        shared, _ = _embedders(opened, heads)
+        yield Retrieval(policy, store, shared, partial(_evidence, opened, policy, heads))
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[str]:
+    """Yield the configured database's URL, or run the embedded one meanwhile and yield its own.
+
+    Raises:
+        BackendError: The embedded database does not start.
+    """
+    from backends.postgres import embedded_server
+
+    url = _secret(settings.database_url)
+    if url is not None:
+        yield url
+        return
+    async with embedded_server(settings.home / "postgres") as embedded:
+        yield embedded
+
+
 @asynccontextmanager
 async def open_store(
     settings: Settings, embedder: Embedder | None = None
@@ -152,7 +203,7 @@ async def open_store(
         BackendError: The database cannot be reached or is not what it must be.
     """
     from backends.pgvector import PgvectorStore
-    from backends.postgres import Limits, embedded_server, migrate, open_pool
+    from backends.postgres import Limits, migrate, open_pool
 
     limits = Limits(
         acquire_s=settings.timeouts.database,
@@ -160,9 +211,7 @@ async def open_store(
         statement_s=settings.timeouts.database,
     )
     async with AsyncExitStack() as stack:
-        url = _secret(settings.database_url)
-        if url is None:
-            url = await stack.enter_async_context(embedded_server(settings.home / "postgres"))
+        url = await stack.enter_async_context(open_database(settings))
         await migrate(url, schema=settings.database_schema)
         pool = await stack.enter_async_context(
             open_pool(url, schema=settings.database_schema, limits=limits)
@@ -233,21 +282,12 @@ def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
 
     settings, spans, generator = opened.settings, opened.spans, opened.generator
     shares_embedding = heads.fits(opened.embedder.model)
-    reader = TracedEmbedder(opened.reader, spans, provider="onnxruntime")
-    embedder = reader
-    if not shares_embedding:
-        embedder = TracedEmbedder(opened.embedder, spans, provider="openai", remote=True)
+    _, reader = _embedders(opened, heads)
     quoting = TracedGenerator(ExtractiveGenerator(reader), spans, provider="extractive")
     speaking = None
     if generator is not None:
         speaking = TracedGenerator(generator, spans, provider="vllm", remote=True)
-    evidence = EvidenceFinder(
-        TracedRetriever(opened.store, spans),
-        embedder,
-        reader,
-        min_support=policy.evidence_min_support,
-        limit=settings.passages,
-    )
+    evidence = _evidence(opened, policy, heads, settings.passages)
     agents: Mapping[Route, Agent] = {
         Route.FACTUAL: FactualAgent(quoting, None if settings.facts == "extractive" else speaking),
         Route.BEHAVIOURAL: BehaviouralAgent(speaking),
@@ -265,6 +305,26 @@ def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
         tracing=spans,
         request_timeout_s=settings.timeouts.request,
         judge_timeout_s=settings.timeouts.judge,
+    )
+
+
+def _embedders(opened: _Opened, heads: Heads) -> tuple[Embedder, Embedder]:
+    """The documents' embedder and the reader; one and the same where they can be."""
+    reader = TracedEmbedder(opened.reader, opened.spans, provider="onnxruntime")
+    if heads.fits(opened.embedder.model):
+        return reader, reader
+    embedder = TracedEmbedder(opened.embedder, opened.spans, provider="openai", remote=True)
+    return embedder, reader
+
+
+def _evidence(opened: _Opened, policy: Policy, heads: Heads, limit: int) -> EvidenceFinder:
+    embedder, reader = _embedders(opened, heads)
+    return EvidenceFinder(
+        TracedRetriever(opened.store, opened.spans),
+        embedder,
+        reader,
+        min_support=policy.evidence_min_support,
+        limit=limit,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from router.cli import ask, chat, demo, doctor, documents, graph, ingest, serve
+from router.cli import ask, chat, demo, doctor, documents, evaluate, graph, ingest, serve
 from router.cli.options import Invocation
 
 _ABOUT = (
@@ -34,6 +34,7 @@ def build() -> typer.Typer:
     app.add_typer(documents.build(), name="documents")
     app.command("serve")(serve.serve)
     app.command("graph")(graph.graph)
+    app.add_typer(evaluate.build(), name="eval")
     app.command("doctor")(doctor.doctor)
     return app
 

@@ -1,0 +1,213 @@
+"""Asks the questions of a benchmark through the production path, in a schema of their own.
+
+Documents go in by `backends.ingest`, conversations through `agents.condense`, and what is found and
+whether it is enough comes from the evidence finder that a router would have; nothing but the
+answering is left out. Three simpler rankings of the same passages are kept beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from agents.base import Task
+from agents.condense import condense
+from agents.evidence import reformulated
+from backends.base import SearchQuery
+from backends.principals import EVERYONE
+from router.evaluation.metrics import reciprocal_rank_fusion
+from router.evaluation.scratch import gather_statistics, scratch_schema
+
+if TYPE_CHECKING:
+    from agents.base import Evidence
+    from agents.evidence import EvidenceFinder
+    from backends.base import Message, ScoredPassage
+    from router.app import Retrieval
+    from router.config import Settings
+    from router.evaluation.benchmark import Benchmark, CorpusDocument, Query, Unanswerable
+
+    Phase: TypeAlias = Literal["reading", "asking"]
+
+    OnProgress: TypeAlias = Callable[[Phase, int, int], None]
+    """Called with what is being done, how much of it is done, and how much there is."""
+
+SYSTEM: Final = "system"
+BASELINES: Final = ("dense", "bm25", "rrf")
+
+CANDIDATES: Final = 50
+"""How deep each leg is read; both legs together are all that any ranking here can hold."""
+
+_WARM_UPS: Final = 10
+_SUFFIX: Final = ".txt"
+"""Behind each id, as the suffix of a source chooses who reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one question.
+
+    Attributes:
+        ranked: Ids of documents, best first, by whoever ranked them: `SYSTEM` or one of
+            `BASELINES`. A document stands where its best passage stands. Empty for a question that
+            nothing answers.
+        support: How close the evidence comes to the question, -1..1.
+        sufficient: Whether the router would answer.
+        ms: What the evidence took, embedding the question included.
+    """
+
+    ranked: Mapping[str, Sequence[str]]
+    support: float
+    sufficient: bool
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What came of all of them, in the order of the benchmark's questions."""
+
+    answerable: Sequence[tuple[Query, Outcome]]
+    unanswerable: Sequence[tuple[Unanswerable, Outcome]]
+    embedder: str
+    min_support: float
+    passages: int
+
+
+async def ask_all(
+    benchmark: Benchmark, settings: Settings, on_progress: OnProgress = lambda *_: None
+) -> Outcomes:
+    """Ingest the corpus into a scratch schema, ask every question, and drop the schema.
+
+    Questions are asked one after the other, after a few to warm up. Sentences of passages that were
+    read closely before are remembered, as a router that runs remembers them.
+
+    Raises:
+        SettingsError: The policy cannot be read.
+        BackendError: A part failed, or a document cannot be ingested; the message names it.
+    """
+    from router.app import open_retrieval
+
+    async with scratch_schema(settings) as scratch, open_retrieval(scratch) as retrieval:
+        passages = await _ingest(benchmark.corpus, retrieval, on_progress)
+        await gather_statistics(scratch)
+        asking = _Asking(retrieval, settings.passages)
+        for document in benchmark.corpus[:_WARM_UPS]:
+            await asking.ask_for_evidence(_task_of(document.title or document.id))
+        total = len(benchmark.queries) + len(benchmark.unanswerable)
+        answerable = []
+        for query in benchmark.queries:
+            answerable.append((query, await asking.ask_and_rank(query.conversation)))
+            on_progress("asking", len(answerable), total)
+        unanswerable = []
+        for question in benchmark.unanswerable:
+            task, began = _task(question.conversation)
+            evidence, ms = await asking.ask_for_evidence(task, began)
+            unanswerable.append((question, _outcome({}, evidence, ms)))
+            on_progress("asking", len(answerable) + len(unanswerable), total)
+        return Outcomes(
+            answerable=answerable,
+            unanswerable=unanswerable,
+            embedder=retrieval.embedder.model,
+            min_support=retrieval.policy.evidence_min_support,
+            passages=passages,
+        )
+
+
+async def _ingest(
+    corpus: Sequence[CorpusDocument], retrieval: Retrieval, on_progress: OnProgress
+) -> int:
+    from backends.ingest import ingest_bytes
+
+    passages = 0
+    for number, document in enumerate(corpus, start=1):
+        info = await ingest_bytes(
+            document.id + _SUFFIX,
+            document.text.encode(),
+            store=retrieval.store,
+            embedder=retrieval.embedder,
+            acl=frozenset({EVERYONE}),
+            title=document.title,
+        )
+        passages += info.passages if info else 0
+        on_progress("reading", number, len(corpus))
+    return passages
+
+
+class _Asking:
+    """Asks one question after the other."""
+
+    def __init__(self, retrieval: Retrieval, passages: int) -> None:
+        self._retrieval = retrieval
+        self._finder = retrieval.finder(passages)
+        # The same search, cut later: a document may have many of the passages found.
+        self._deep = retrieval.finder(2 * CANDIDATES)
+
+    async def ask_for_evidence(
+        self, task: Task, began: float | None = None
+    ) -> tuple[Evidence, float]:
+        """Find evidence as the router's steps do; also returns the milliseconds since ``began``."""
+        began = perf_counter() if began is None else began
+        evidence = await _found(self._finder, task)
+        return evidence, (perf_counter() - began) * 1000
+
+    async def ask_and_rank(self, conversation: Sequence[Message]) -> Outcome:
+        task, began = _task(conversation)
+        evidence, ms = await self.ask_for_evidence(task, began)
+        deep = await self._deep.find(task, hybrid=False, query=evidence.query)
+        ranked = {SYSTEM: _documents(deep.passages), **await self._baselines(task)}
+        return _outcome(ranked, evidence, ms)
+
+    async def _baselines(self, task: Task) -> Mapping[str, Sequence[str]]:
+        embedding = (await self._retrieval.embedder.embed([task.question]))[0]
+        query = SearchQuery(
+            task.question,
+            embedding,
+            task.principals,
+            limit=2 * CANDIDATES,
+            candidates=CANDIDATES,
+        )
+        return baselines(await self._retrieval.store.search(query))
+
+
+def baselines(found: Sequence[ScoredPassage]) -> Mapping[str, Sequence[str]]:
+    """Rank the documents of all that both legs found: by cosine, by BM25, and by both ranks."""
+    by_id = {hit.passage.id: hit for hit in found}
+    dense = sorted(found, key=lambda hit: -hit.similarity)[:CANDIDATES]
+    matched = [hit for hit in found if hit.lexical > 0]
+    lexical = sorted(matched, key=lambda hit: -hit.lexical)[:CANDIDATES]
+    legs = [[str(hit.passage.id) for hit in leg] for leg in (dense, lexical)]
+    texts = {str(one): hit for one, hit in by_id.items()}
+    fused = [texts[one] for one in reciprocal_rank_fusion(legs)]
+    return {
+        "dense": _documents(dense),
+        "bm25": _documents(lexical),
+        "rrf": _documents(fused),
+    }
+
+
+async def _found(finder: EvidenceFinder, task: Task) -> Evidence:
+    evidence = await finder.find(task, hybrid=False)
+    words = reformulated(evidence.query)
+    if evidence.sufficient or words == evidence.query:
+        return evidence
+    return await finder.find(task, hybrid=False, query=words)
+
+
+def _documents(found: Sequence[ScoredPassage]) -> Sequence[str]:
+    sources = (hit.passage.source.removesuffix(_SUFFIX) for hit in found)
+    return list(dict.fromkeys(sources))
+
+
+def _task(conversation: Sequence[Message]) -> tuple[Task, float]:
+    """The question as the router would search for it, and when work on it began."""
+    began = perf_counter()
+    return _task_of(condense(conversation), conversation), began
+
+
+def _task_of(question: str, conversation: Sequence[Message] = ()) -> Task:
+    return Task(question, tuple(conversation), frozenset({EVERYONE}))
+
+
+def _outcome(ranked: Mapping[str, Sequence[str]], evidence: Evidence, ms: float) -> Outcome:
+    return Outcome(ranked, evidence.support, evidence.sufficient, ms)

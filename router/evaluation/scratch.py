@@ -1,0 +1,67 @@
+"""A schema that nothing else uses, gone when the block ends, whichever way it does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from router.app import open_database
+
+if TYPE_CHECKING:
+    from psycopg.sql import Composed
+
+    from router.config import Settings
+
+PREFIX: Final = "evaluation_"
+
+_TABLES: Final = ("document", "passage", "term")
+
+
+@asynccontextmanager
+async def scratch_schema(settings: Settings) -> AsyncIterator[Settings]:
+    """Yield the settings turned to a new schema of the same database, dropped afterwards.
+
+    Raises:
+        BackendError: The database cannot be reached.
+    """
+    from psycopg import sql
+    from pydantic import SecretStr
+
+    name = f"{PREFIX}{uuid4().hex}"
+    async with open_database(settings) as url:
+        scratch = {"database_url": SecretStr(url), "database_schema": name}
+        try:
+            yield settings.model_copy(update=scratch)
+        finally:
+            drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name))
+            await _execute(url, "drop the scratch schema", [drop])
+
+
+async def gather_statistics(settings: Settings) -> None:
+    """Do at once what autovacuum would do a minute after documents came in.
+
+    Raises:
+        BackendError: As `scratch_schema`.
+    """
+    from psycopg import sql
+
+    assert settings.database_url is not None, "a scratch schema knows its database"
+    named = [sql.Identifier(settings.database_schema, table) for table in _TABLES]
+    statements = [sql.SQL("ANALYZE {}").format(table) for table in named]
+    await _execute(
+        settings.database_url.get_secret_value(), "gather the planner's statistics", statements
+    )
+
+
+async def _execute(url: str, doing: str, statements: Sequence[Composed]) -> None:
+    from backends.postgres import Limits, connection, open_pool
+
+    limits = Limits()
+    async with (
+        open_pool(url, limits=limits) as pool,
+        connection(pool, doing, within_s=limits.transaction_s) as session,
+    ):
+        for statement in statements:
+            await session.execute(statement)
