@@ -1,23 +1,20 @@
-"""Turns files into published documents: readers, the chunker, and the use case that joins them."""
+"""Turns what sources hold into published documents: readers, the chunker, and what joins them."""
 
-from backends.ingest.pipeline import (
-    IngestReport,
-    IngestStopped,
-    Problem,
-    Progress,
-    ingest,
-    ingest_bytes,
-    readers_so_far,
-)
+from backends.ingest.folder import FolderSource
+from backends.ingest.intake import ingest, ingest_bytes
+from backends.ingest.pipeline import Wishes, ingest_source
 from backends.ingest.read import DEFAULT_MAX_BYTES
+from backends.ingest.report import IngestReport, IngestStopped, Problem, Progress
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
+    "FolderSource",
     "IngestReport",
     "IngestStopped",
     "Problem",
     "Progress",
+    "Wishes",
     "ingest",
     "ingest_bytes",
-    "readers_so_far",
+    "ingest_source",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backends.errors import UnreadableDocument
+from backends.ingest.source import Empty, Unwalked, origin_of
 
 MAX_SOURCE_BYTES = 2_000
 """In UTF-8; what an index entry of the store can still hold."""
@@ -40,15 +40,38 @@ def find_files(
     of a folder stays the document that it was. Folders are read in the order of their names.
     Hidden files and folders are passed over unless given themselves. Symbolic links are followed
     within the given folder and nowhere else: who may write into it does not choose what else of
-    this machine is published.
+    this machine is published. An `Unwalked` stands for a path or folder that could not be looked
+    into, and for a path that holds nothing.
 
     Args:
         paths: Files and folders.
         name: Takes the place of the folder's own name.
     """
     for path in paths:
-        for item in _find_root(path, _root_name(path, name)):
-            yield replace(item, origin=_origin(path)) if isinstance(item, FoundFile) else item
+        for item in _find_root(path, root_name(path, name)):
+            yield _from(origin(path), item)
+
+
+def find_touched(
+    root: Path, touched: Iterable[Path], name: str | None = None
+) -> Iterator[FoundFile | UnreadableDocument]:
+    """Yield what is to be ingested at or below some paths within a folder, as `find_files` would.
+
+    Args:
+        root: The folder.
+        touched: Paths below it; hidden ones and those that are gone are passed over.
+        name: As in `find_files`.
+    """
+    whole = os.path.realpath(root)
+    for path in sorted(touched):
+        inside = path.relative_to(root)
+        if any(part.startswith(".") for part in inside.parts) or not os.path.lexists(path):
+            continue
+        if not _within(path.parent, whole):
+            continue  # below a link out of the folder, which the link itself is reported for
+        source = "/".join((root_name(root, name), *inside.parts))
+        for item in _find(path, source, frozenset(), whole):
+            yield _from(origin(root), item)
 
 
 def unfit_name(source: str) -> str:
@@ -63,19 +86,24 @@ def unfit_name(source: str) -> str:
     return ""
 
 
-def _origin(path: Path) -> str:
-    """A file of a folder comes from the same place as the folder itself."""
+def origin(path: Path) -> str:
+    """Return where a path comes from; a file of a folder from the same place as the folder."""
     root = path.parent if _is_file(path) else path
     whole = os.path.realpath(root)  # never raises, unlike Path.resolve
-    return hashlib.sha256(os.fsencode(whole)).hexdigest()[:16]
+    return origin_of(os.fsencode(whole))
 
 
-def _root_name(path: Path, given: str | None) -> str:
+def root_name(path: Path, given: str | None) -> str:
+    """Return the source of a given path, or what the sources of its files begin with."""
     name = _name(path)
     above = _name(path.parent) if _is_file(path) else ""
     if given is not None:
         above, name = (given, name) if _is_file(path) else ("", given)
     return "/".join(part for part in (above, name) if part) or "root"
+
+
+def _from(place: str, item: FoundFile | UnreadableDocument) -> FoundFile | UnreadableDocument:
+    return replace(item, origin=place) if isinstance(item, FoundFile) else item
 
 
 def _name(path: Path) -> str:
@@ -95,7 +123,7 @@ def _find_root(path: Path, source: str) -> Iterator[FoundFile | UnreadableDocume
         found = True
         yield item
     if not found:
-        yield UnreadableDocument(
+        yield Empty(
             source,
             "holds no documents",
             hint="Give a folder with Markdown, HTML, PDF or text files in it.",
@@ -147,6 +175,6 @@ def _unreachable(path: Path, source: str, error: OSError) -> UnreadableDocument:
             source, "is a symbolic link that leads nowhere or to itself", hint="Remove the link."
         )
     reason = (error.strerror or "unknown reason").lower()
-    return UnreadableDocument(
+    return Unwalked(
         source, f"cannot be read ({reason})", hint="Check the path and its permissions."
     )

@@ -1,343 +1,98 @@
-"""Takes files into the store: find, skip what is unchanged, read, split, embed, publish."""
+"""Takes a source into the store: skip what is unchanged, read, split, embed, publish, prune.
+
+Three tasks hand documents on: one walks, reads and splits, one embeds, one publishes. What lies
+between them is bounded, so that memory does not grow with the source.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
-from threading import Thread
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from backends.base import DocumentInfo, DocumentStore, Embedder
 from backends.errors import BackendError, Refused, UnreadableDocument
-from backends.ingest.files import FoundFile, find_files, unfit_name
-from backends.ingest.prepare import INGESTED_FOR, ORIGIN, Prepared, fingerprint, prepare
-from backends.ingest.read import DEFAULT_MAX_BYTES, read_bytes, too_large
-from backends.principals import Principals, parse_principals
+from backends.ingest.embedding import embed_all
+from backends.ingest.prepare import Prepared, fingerprint, prepare
+from backends.ingest.pruning import Pruning
+from backends.ingest.report import IngestReport, IngestStopped, Problem, Progress
+from backends.ingest.seen import Seen
+from backends.ingest.source import Content, Item, Offer, Source, Withdrawn
+from backends.ingest.stored import StoredDocuments
+from backends.ingest.threads import in_thread
+from backends.ingest.window import Window
+from backends.principals import Principals
 
 if TYPE_CHECKING:
     from backends.base import Vectors
 
-EMBEDDING_BATCH = 64
-"""Passages sent to the embedder at once."""
+    _Embedded: TypeAlias = "Sequence[tuple[Prepared, Vectors]]"
 
-FILE_BATCH = 32
-"""Files whose fingerprints are asked for at once; their contents are not kept meanwhile."""
+_NO_MORE: Final = ()
 
 READ_SECONDS = 300.0
-"""A file that takes longer to read and split is reported and left behind."""
+"""A document that takes longer to fetch, read and split is reported and left behind."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Why one file, or one given path, did not become a document."""
+class Wishes:
+    """What is asked of an ingestion.
 
-    source: str
-    reason: str
-    hint: str
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One file is done with; ``passages`` counts those published for it."""
-
-    source: str
-    outcome: Literal["published", "unchanged", "unreadable"]
-    passages: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What an ingestion did: counts of documents and passages, problems in order, seconds."""
-
-    published: int = 0
-    unchanged: int = 0
-    passages: int = 0
-    problems: tuple[Problem, ...] = ()
-    seconds: float = 0.0
-
-
-class IngestStopped(BackendError):
-    """The store or the embedder failed; ``__cause__`` is its error, ``report`` what was done."""
-
-    def __init__(self, cause: BackendError, report: IngestReport) -> None:
-        done = f"{report.published} published and {report.unchanged} unchanged before that"
-        super().__init__(
-            f"Ingestion stopped: {cause.problem} ({done}.)",
-            backend=cause.backend,
-            hint=f"{cause.hint} Run it again to go on from there.".strip(),
-        )
-        self.report = report
-
-
-async def ingest(
-    paths: Sequence[Path],
-    *,
-    store: DocumentStore,
-    embedder: Embedder,
-    acl: Principals,
-    keep: Mapping[str, Principals] | None = None,
-    name: str | None = None,
-    max_bytes: int = DEFAULT_MAX_BYTES,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> IngestReport:
-    """Publish every document found in the given files and folders that is new or has changed.
-
-    Sources are named as `backends.ingest.files.find_files` says. What came from another folder of
-    the same name is not replaced. A document's own access list wins over ``acl``; one that is
-    invalid leaves the document as it was. Documents are published one by one, each as a whole, so
-    that after an interruption the same call goes on where it stopped. Nothing is deleted: a
-    document whose file is gone stays until it is deleted from the store.
-
-    Args:
-        paths: Files and folders.
+    Attributes:
         acl: Who may see documents that do not say it themselves; empty means nobody.
-        keep: The same for some sources, instead of ``acl``; see `readers_so_far`.
-        name: Takes the place of the only path's name in sources, and replaces what has that name
-            wherever it came from.
-        max_bytes: Largest file; larger ones are reported without being read.
-        on_progress: Called on the event loop after each file.
+        keeping: Known documents stay with the readers that they were ingested for.
+        prune: Delete what the source no longer has, once it was walked to its end.
+        allow_empty: Do so too when the source has nothing at all.
+        on_progress: Called on the event loop after each document.
+    """
+
+    acl: Principals
+    keeping: bool = False
+    prune: bool = False
+    allow_empty: bool = False
+    on_progress: Callable[[Progress], None] | None = None
+
+
+async def ingest_source(
+    source: Source, *, store: DocumentStore, embedder: Embedder, wishes: Wishes
+) -> IngestReport:
+    """Publish every document of a source that is new or has changed.
+
+    A document's own access list wins over the one asked for; one that is invalid leaves the
+    document as it was. Documents are published one by one, each as a whole, so that after an
+    interruption the same call goes on where it stopped.
 
     Raises:
-        IngestStopped: The store or the embedder failed.
-        ValueError: There is a name, but it is empty or there is not exactly one path.
+        IngestStopped: The store or the embedder failed; what was embedded by then is published.
     """
-    if name is not None and (len(paths) != 1 or not name.strip("/ ")):
-        raise ValueError("a name is for one path, and not empty")
-    name = None if name is None else name.strip("/")
-    asked = _Asked(acl, keep or {}, max_bytes, anywhere=name is not None)
-    run = _Run(store, embedder, asked, on_progress)
+    run = _Run(source, store, embedder, wishes)
     try:
-        await run.everything(find_files(paths, name))
+        await run.everything()
     except BackendError as error:
         raise IngestStopped(error, run.report()) from error
     return run.report()
 
 
-async def readers_so_far(store: DocumentStore) -> Mapping[str, Principals]:
-    """Return for each stored source whom it was ingested for, as `ingest` takes it in ``keep``.
+async def ready_in_time(source: str, work: Callable[[], Prepared]) -> Prepared:
+    """Read and split in a thread.
 
     Raises:
-        BackendError: As the store raises.
+        UnreadableDocument: As ``work``, or because it takes too long.
     """
-    return {
-        info.source: parse_principals(info.metadata[INGESTED_FOR])
-        if INGESTED_FOR in info.metadata
-        else info.acl
-        for info in await store.documents()
-    }
+    async with _limited(source):
+        return await in_thread(work)
 
 
-async def ingest_bytes(
-    source: str,
-    data: bytes,
-    *,
-    store: DocumentStore,
-    embedder: Embedder,
-    acl: Principals,
-    title: str = "",
-    max_bytes: int = DEFAULT_MAX_BYTES,
-) -> DocumentInfo | None:
-    """Publish one document that is already in memory, such as an upload.
-
-    Args:
-        source: Identifies the document across versions; its suffix chooses the reader.
-        title: Overrules the document's own title, unless empty.
-
-    Returns:
-        What the store now lists for it, or None when it was there already, unchanged.
+async def publish(ready: Prepared, vectors: Vectors, store: DocumentStore) -> DocumentInfo:
+    """Store a document.
 
     Raises:
-        UnreadableDocument: It cannot become a document, or the store refuses it.
-        BackendError: As the store and the embedder raise; nothing was stored.
+        UnreadableDocument: The store refuses this one.
     """
-    if reason := unfit_name(source):
-        raise UnreadableDocument(ascii(source[:200]), reason, hint="Choose another name.")
-    if len(data) > max_bytes:
-        raise too_large(source, len(data), max_bytes)
-    mark = await asyncio.to_thread(
-        fingerprint, source, data, acl=acl, title=title, embedder=embedder
-    )
-    if (await store.fingerprints([source])).get(source) == mark:
-        return None
-    ready = await _in_time(
-        source, lambda: prepare(source, data, acl=acl, title=title, embedder=embedder)
-    )
-    return await _publish(ready, store, embedder)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What an ingestion was asked for; ``anywhere``: origins do not matter."""
-
-    acl: Principals
-    keep: Mapping[str, Principals]
-    max_bytes: int
-    anywhere: bool
-
-    def readers(self, source: str) -> Principals:
-        return self.keep.get(source, self.acl)
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    file: FoundFile
-    fingerprint: str
-
-
-class _Run:
-    """One ingestion: what it works with, and what it has done so far."""
-
-    def __init__(
-        self,
-        store: DocumentStore,
-        embedder: Embedder,
-        asked: _Asked,
-        on_progress: Callable[[Progress], None] | None,
-    ) -> None:
-        self._store = store
-        self._embedder = embedder
-        self._asked = asked
-        self._on_progress = on_progress
-        self._began = time.monotonic()
-        self._counts = IngestReport()
-        self._problems: list[Problem] = []
-        self._seen: set[str] = set()
-        self._origins: Mapping[str, str] | None = None
-
-    def report(self) -> IngestReport:
-        return replace(
-            self._counts,
-            problems=tuple(self._problems),
-            seconds=time.monotonic() - self._began,
-        )
-
-    async def everything(self, found: Iterator[FoundFile | UnreadableDocument]) -> None:
-        while batch := await asyncio.to_thread(self._next_batch, found):
-            sources = [item.file.source for item in batch if isinstance(item, _Candidate)]
-            known = await self._store.fingerprints(sources) if sources else {}
-            for item in batch:
-                if isinstance(item, UnreadableDocument):
-                    self._unreadable(item)
-                elif known.get(item.file.source) == item.fingerprint:
-                    self._unchanged(item.file.source)
-                elif item.file.source in known and await self._from_elsewhere(item.file):
-                    self._unreadable(_of_another_folder(item.file.source))
-                else:
-                    await self._changed(item.file)
-
-    async def _from_elsewhere(self, file: FoundFile) -> bool:
-        """Whether what is stored came from another folder; asked for once, if at all."""
-        if self._asked.anywhere:
-            return False
-        if self._origins is None:
-            stored = await self._store.documents()
-            self._origins = {info.source: info.metadata.get(ORIGIN, "") for info in stored}
-        return self._origins.get(file.source, "") not in ("", file.origin)
-
-    def _next_batch(
-        self, found: Iterator[FoundFile | UnreadableDocument]
-    ) -> list[_Candidate | UnreadableDocument]:
-        return [self._candidate(item) for item in islice(found, FILE_BATCH)]
-
-    def _candidate(self, item: FoundFile | UnreadableDocument) -> _Candidate | UnreadableDocument:
-        if isinstance(item, UnreadableDocument):
-            return item
-        if item.source in self._seen:
-            return UnreadableDocument(
-                item.source,
-                "has the same name as another document of this run",
-                hint="Ingest folders whose names differ.",
-            )
-        self._seen.add(item.source)
-        try:
-            data = read_bytes(item.path, item.source, self._asked.max_bytes)
-        except UnreadableDocument as error:
-            return error
-        acl = self._asked.readers(item.source)
-        mark = fingerprint(item.source, data, acl=acl, title="", embedder=self._embedder)
-        return _Candidate(item, mark)
-
-    async def _changed(self, file: FoundFile) -> None:
-        try:
-            ready = await _in_time(file.source, lambda: self._prepare(file))
-            await _publish(ready, self._store, self._embedder)
-        except UnreadableDocument as error:
-            self._unreadable(error)
-            return
-        self._counts = replace(
-            self._counts,
-            published=self._counts.published + 1,
-            passages=self._counts.passages + len(ready.passages),
-        )
-        self._say(Progress(file.source, "published", len(ready.passages)))
-
-    def _prepare(self, file: FoundFile) -> Prepared:
-        # Read anew rather than kept: a batch of large files would not fit into memory.
-        data = read_bytes(file.path, file.source, self._asked.max_bytes)
-        return prepare(
-            file.source,
-            data,
-            acl=self._asked.readers(file.source),
-            title="",
-            embedder=self._embedder,
-            origin=file.origin,
-        )
-
-    def _unchanged(self, source: str) -> None:
-        self._counts = replace(self._counts, unchanged=self._counts.unchanged + 1)
-        self._say(Progress(source, "unchanged"))
-
-    def _unreadable(self, error: UnreadableDocument) -> None:
-        self._problems.append(Problem(error.source, error.reason, error.hint))
-        self._say(Progress(error.source, "unreadable"))
-
-    def _say(self, progress: Progress) -> None:
-        if self._on_progress is not None:
-            self._on_progress(progress)
-
-
-def _of_another_folder(source: str) -> UnreadableDocument:
-    return UnreadableDocument(
-        source,
-        "another folder of that name was ingested before",
-        hint="Rename the folder or pass --name NAME.",
-    )
-
-
-async def _in_time(source: str, work: Callable[[], Prepared]) -> Prepared:
-    try:
-        async with asyncio.timeout(READ_SECONDS):
-            return await _in_thread(work)
-    except TimeoutError as error:
-        raise UnreadableDocument(
-            source,
-            f"takes longer than {READ_SECONDS:.0f} s to read",
-            hint="Split it into smaller files.",
-        ) from error
-
-
-async def _in_thread(work: Callable[[], Prepared]) -> Prepared:
-    """As `asyncio.to_thread`, but what nobody waits for any more does not keep us from exiting."""
-    done: Future[Prepared] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is awaited
-            done.set_exception(error)
-
-    done.set_running_or_notify_cancel()
-    Thread(target=run, name="reading", daemon=True).start()
-    return await asyncio.wrap_future(done)
-
-
-async def _publish(ready: Prepared, store: DocumentStore, embedder: Embedder) -> DocumentInfo:
-    vectors = await _embed(ready.texts, embedder)
     try:
         return await store.publish(ready.document, ready.passages, vectors)
     except Refused as error:
@@ -349,12 +104,214 @@ async def _publish(ready: Prepared, store: DocumentStore, embedder: Embedder) ->
         ) from error
 
 
-async def _embed(texts: Sequence[str], embedder: Embedder) -> Vectors:
-    """Embed in batches; shape (len(texts), d)."""
-    import numpy as np
+class _Run:
+    """One ingestion: what it works with, and what it has done so far."""
 
-    vectors = np.empty((len(texts), embedder.dimension), dtype=np.float32)
-    for start in range(0, len(texts), EMBEDDING_BATCH):
-        batch = texts[start : start + EMBEDDING_BATCH]
-        vectors[start : start + len(batch)] = await embedder.embed(batch)
-    return vectors
+    def __init__(
+        self, source: Source, store: DocumentStore, embedder: Embedder, wishes: Wishes
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._embedder = embedder
+        self._wishes = wishes
+        self._began = time.monotonic()
+        self._counts = IngestReport()
+        self._problems: list[Problem] = []
+        self._seen = Seen()
+        self._stored = StoredDocuments(store)
+        self._pruning = Pruning(source, store, self._seen, allow_empty=wishes.allow_empty)
+        self._ready = Window()
+        self._embedded: asyncio.Queue[_Embedded] = asyncio.Queue(1)
+
+    def report(self) -> IngestReport:
+        return replace(
+            self._counts,
+            problems=tuple(self._problems),
+            seconds=time.monotonic() - self._began,
+        )
+
+    async def everything(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._walk())
+                group.create_task(self._embed())
+                group.create_task(self._publish())
+        except BaseExceptionGroup as failed:
+            first = failed.exceptions[0]
+            raise first from first.__cause__
+        if self._wishes.prune:
+            await self._prune()
+
+    # --- the first task: what is there, and what of it is new -------------------------------------
+
+    async def _walk(self) -> None:
+        async with aclosing(self._source.batches()) as batches:
+            async for batch in batches:
+                await self._take_in([item for item in batch if self._is_candidate(item)])
+        await self._ready.close()
+
+    def _is_candidate(self, offer: Offer) -> bool:
+        if isinstance(offer, UnreadableDocument):
+            self._pruning.keep(offer)
+            self._unreadable(offer)
+            return False
+        if not self._seen.add(offer.source):
+            self._unreadable(_met_before(offer.source))
+            return False
+        return True
+
+    async def _take_in(self, batch: Sequence[Offer]) -> None:
+        items = [item for item in batch if isinstance(item, Item)]
+        known = await self._store.fingerprints([item.source for item in items]) if items else {}
+        readers = {item.source: await self._readers(item.source, known) for item in items}
+        marks = await asyncio.to_thread(self._fingerprints, items, readers)
+        for item in items:
+            if known.get(item.source) == marks[item.source]:
+                self._unchanged(item.source)
+            elif item.source in known and await self._from_elsewhere(item):
+                self._unreadable(_of_another_source(item.source))
+            else:
+                await self._changed(item, readers[item.source])
+
+    def _fingerprints(
+        self, items: Sequence[Item], readers: Mapping[str, Principals]
+    ) -> dict[str, str]:
+        return {
+            item.source: fingerprint(
+                item.source,
+                item.mark,
+                acl=readers[item.source],
+                title="",
+                embedder=self._embedder,
+            )
+            for item in items
+        }
+
+    async def _readers(self, source: str, known: Mapping[str, str]) -> Principals:
+        if not self._wishes.keeping or source not in known:
+            return self._wishes.acl
+        stored = await self._stored.get(source)
+        return self._wishes.acl if stored is None else stored.readers
+
+    async def _from_elsewhere(self, item: Item) -> bool:
+        """Whether what is stored came from another source that happens to use the same name."""
+        if self._source.replaces:
+            return False
+        stored = await self._stored.get(item.source)
+        return stored is not None and stored.origin not in ("", item.origin)
+
+    async def _changed(self, item: Item, readers: Principals) -> None:
+        try:
+            async with _limited(item.source):
+                content = await item.content()
+                ready = await in_thread(partial(self._prepare, item, content, readers))
+        except UnreadableDocument as error:
+            self._unreadable(error)
+        except Withdrawn:
+            await self._withdrawn(item.source)
+        else:
+            await self._ready.put(ready)
+
+    def _prepare(self, item: Item, content: Content, readers: Principals) -> Prepared:
+        return prepare(
+            item.source,
+            content,
+            acl=readers,
+            title="",
+            embedder=self._embedder,
+            origin=item.origin,
+        )
+
+    # --- the second and the third -----------------------------------------------------------------
+
+    async def _embed(self) -> None:
+        try:
+            while documents := await self._ready.take():
+                vectors = await embed_all([one.texts for one in documents], self._embedder)
+                await self._embedded.put(list(zip(documents, vectors, strict=True)))
+        except BackendError:
+            # What is embedded already would be lost.
+            await self._embedded.join()
+            raise
+        await self._embedded.put(_NO_MORE)
+
+    async def _publish(self) -> None:
+        while batch := await self._embedded.get():
+            for ready, vectors in batch:
+                await self._publish_one(ready, vectors)
+            self._embedded.task_done()
+
+    async def _publish_one(self, ready: Prepared, vectors: Vectors) -> None:
+        try:
+            await publish(ready, vectors, self._store)
+        except UnreadableDocument as error:
+            self._unreadable(error)
+            return
+        self._counts = replace(
+            self._counts,
+            published=self._counts.published + 1,
+            passages=self._counts.passages + len(ready.passages),
+        )
+        self._say(Progress(ready.document.source, "published", len(ready.passages)))
+
+    # --- what is gone -----------------------------------------------------------------------------
+
+    async def _prune(self) -> None:
+        if refusal := self._pruning.refusal():
+            self._problems.append(refusal)
+            return
+        async with aclosing(self._pruning.gone()) as gone:
+            async for source in gone:
+                if await self._store.delete(source):
+                    self._pruned(source)
+
+    async def _withdrawn(self, source: str) -> None:
+        if self._wishes.prune and await self._store.delete(source):
+            self._pruned(source)
+
+    # --- what is told -----------------------------------------------------------------------------
+
+    def _pruned(self, source: str) -> None:
+        self._counts = replace(self._counts, pruned=self._counts.pruned + 1)
+        self._say(Progress(source, "pruned"))
+
+    def _unchanged(self, source: str) -> None:
+        self._counts = replace(self._counts, unchanged=self._counts.unchanged + 1)
+        self._say(Progress(source, "unchanged"))
+
+    def _unreadable(self, error: UnreadableDocument) -> None:
+        self._problems.append(Problem(error.source, error.reason, error.hint))
+        self._say(Progress(error.source, "unreadable"))
+
+    def _say(self, progress: Progress) -> None:
+        if self._wishes.on_progress is not None:
+            self._wishes.on_progress(progress)
+
+
+@asynccontextmanager
+async def _limited(source: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise UnreadableDocument(
+            source,
+            f"takes longer than {READ_SECONDS:.0f} s to read",
+            hint="Split it into smaller files.",
+        ) from error
+
+
+def _met_before(source: str) -> UnreadableDocument:
+    return UnreadableDocument(
+        source,
+        "has the same name as another document of this run",
+        hint="Ingest folders whose names differ.",
+    )
+
+
+def _of_another_source(source: str) -> UnreadableDocument:
+    return UnreadableDocument(
+        source,
+        "another folder of that name was ingested before",
+        hint="Rename the folder or pass --name NAME.",
+    )

@@ -12,10 +12,10 @@ from backends.errors import Misconfigured
 from backends.ingest.budget import MIN_MAX_TOKENS, embedding_text, passage_context
 from backends.ingest.chunks import CHUNKER_VERSION, split
 from backends.ingest.document import one_line
-from backends.ingest.read import read_document
+from backends.ingest.source import Content
 from backends.principals import Principals
 
-READER_VERSION = "3"
+READER_VERSION = "4"
 """Part of every fingerprint: raise it when the same bytes would be read differently."""
 
 
@@ -39,12 +39,12 @@ class Prepared:
 
 
 def fingerprint(
-    source: str, data: bytes, *, acl: Principals, title: str, embedder: Embedder
+    source: str, mark: bytes, *, acl: Principals, title: str, embedder: Embedder
 ) -> str:
     """Return a hash (SHA-256, hexadecimal) of everything that decides what gets stored.
 
-    That is the bytes, the name (it chooses the reader and may become the title), the access list
-    and title that were asked for, the versions of reader and chunker, and the embedder.
+    That is the mark of the content, the name (it chooses the reader and may become the title), the
+    access list and title that were asked for, the versions of reader and chunker, and the embedder.
     """
     asked = (
         source,
@@ -61,29 +61,35 @@ def fingerprint(
         encoded = part.encode("utf-8")
         # The length in front keeps ("ab", "c") and ("a", "bc") apart.
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    digest.update(data)
+    digest.update(mark)
     return digest.hexdigest()
 
 
 def prepare(
-    source: str, data: bytes, *, acl: Principals, title: str, embedder: Embedder, origin: str = ""
+    source: str,
+    content: Content,
+    *,
+    acl: Principals,
+    title: str,
+    embedder: Embedder,
+    origin: str = "",
 ) -> Prepared:
-    """Read and split a document. The file's own title gives way to ``title``, its ACL to nothing.
+    """Read and split a document. Its own title gives way to ``title``, its own ACL to nothing.
 
-    What a file itself says under the names of our metadata is left out.
+    What a document itself says under the names of our metadata is left out.
 
     Raises:
         UnreadableDocument: It cannot become a document.
         Misconfigured: The embedder reads too few tokens for a passage.
     """
-    read = read_document(source, data)
+    read = content.read()
     shown = one_line(title) or read.title
     document = NewDocument(
         source=source,
         title=shown,
         body=read.body,
         media_type=read.media_type,
-        fingerprint=fingerprint(source, data, acl=acl, title=title, embedder=embedder),
+        fingerprint=fingerprint(source, content.mark, acl=acl, title=title, embedder=embedder),
         acl=acl if read.acl is None else read.acl,
         metadata=_metadata(read.metadata, source, acl, origin),
     )

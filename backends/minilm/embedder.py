@@ -1,8 +1,9 @@
-"""The `Embedder` port over one `Encoder`, on a thread of its own so that the loop never waits."""
+"""The `Embedder` port over one `Encoder`, on threads of its own so that the loop never waits."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -18,25 +19,38 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
-# As long as a question waits behind one turn of a big ingestion: a few passages.
-_CHARACTERS_A_TURN = 4_000
+# As long as a question waits behind one turn of a big ingestion: a passage or two.
+_CHARACTERS_A_TURN = 2_000
+
+_MOST_WORKERS = 4
+"""Texts embedded at once by default, where there are as many cores; the rest is for the others."""
 
 
 class MiniLmEmbedder:
     """Embeds in this process. Callers take turns, so a large call does not shut out a small one.
 
-    A vector depends on its text alone, not on the texts of the same call.
+    A vector depends on its text alone, not on the texts of the same call. The turns of a large call
+    run side by side, one a worker, because a core a text was measured to be faster than several
+    cores on one text (infra/bench/embedder.py prints the latter).
     """
 
     def __init__(
-        self, encoder: Encoder, executor: ThreadPoolExecutor, *, timeout_s: float, max_waiting: int
+        self,
+        encoder: Encoder,
+        executor: ThreadPoolExecutor,
+        *,
+        workers: int,
+        timeout_s: float,
+        max_waiting: int,
     ) -> None:
         self._encoder = encoder
         self._executor = executor
+        self._workers = workers
         self._timeout_s = timeout_s
         self._max_waiting = max_waiting
         self._waiting = 0
-        self._turn = asyncio.Lock()
+        # First come, first served: a question is next as soon as any worker ends its turn.
+        self._turn = asyncio.Semaphore(workers)
 
     @classmethod
     @asynccontextmanager
@@ -46,6 +60,7 @@ class MiniLmEmbedder:
         model_folder: Path | None = None,
         *,
         threads: int = 1,
+        workers: int | None = None,
         timeout_s: float = 30.0,
         max_waiting: int = 256,
     ) -> AsyncIterator[MiniLmEmbedder]:
@@ -57,13 +72,16 @@ class MiniLmEmbedder:
                 onnx/model*.onnx.
             threads: Threads of one inference. More help long texts, not short questions, and cost
                 the other requests; infra/bench/embedder.py prints both.
+            workers: Texts embedded at the same time; None for the cores that this process may use,
+                up to four.
             timeout_s: Longest wait for one turn.
             max_waiting: Calls that may wait at once; one more is refused as `Unavailable`.
 
         Raises:
             Misconfigured: The model is missing or wrong, or the cache cannot be written.
         """
-        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder")
+        workers = workers or min(_usable_cores(), _MOST_WORKERS)
+        executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="embedder")
         loop = asyncio.get_running_loop()
         try:
             if model_folder is None:
@@ -71,7 +89,9 @@ class MiniLmEmbedder:
             else:
                 load = partial(from_folder, model_folder, threads)
             encoder = await loop.run_in_executor(executor, load)
-            yield cls(encoder, executor, timeout_s=timeout_s, max_waiting=max_waiting)
+            yield cls(
+                encoder, executor, workers=workers, timeout_s=timeout_s, max_waiting=max_waiting
+            )
         finally:
             # A running turn is short; waiting for it here would block the loop.
             executor.shutdown(wait=False, cancel_futures=True)
@@ -100,15 +120,6 @@ class MiniLmEmbedder:
         """
         import numpy as np
 
-        nothing = np.empty((0, self.dimension), np.float32)
-        turns = [await self._take_turn(partial(self._encoder.encode, t)) for t in _turns(texts)]
-        return np.concatenate([nothing, *turns])
-
-    def count_tokens(self, text: str) -> int:
-        """Return how many tokens the text takes, special tokens included, without cutting."""
-        return self._encoder.count_tokens(text)
-
-    async def _take_turn(self, work: Callable[[], _Result]) -> _Result:
         if self._waiting >= self._max_waiting:
             raise Unavailable(
                 f"The embedder has {self._waiting} calls waiting already.",
@@ -116,6 +127,37 @@ class MiniLmEmbedder:
                 hint="Try again in a moment, or run an embedding server beside the router.",
             )
         self._waiting += 1
+        try:
+            turns = await self._side_by_side(list(_turns(texts)))
+        finally:
+            self._waiting -= 1
+        return np.concatenate([np.empty((0, self.dimension), np.float32), *turns])
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens the text takes, special tokens included, without cutting."""
+        return self._encoder.count_tokens(text)
+
+    async def _side_by_side(self, turns: Sequence[list[str]]) -> list[Vectors]:
+        """Take each turn once; a call holds no more places in the queue than there are workers."""
+        if len(turns) == 1:
+            return [await self._take_turn(partial(self._encoder.encode, turns[0]))]
+        taken: dict[int, Vectors] = {}
+        left = iter(enumerate(turns))
+
+        async def work() -> None:
+            for number, turn in left:
+                taken[number] = await self._take_turn(partial(self._encoder.encode, turn))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._workers, len(turns))):
+                    group.create_task(work())
+        except BaseExceptionGroup as failed:
+            first = failed.exceptions[0]
+            raise first from first.__cause__
+        return [taken[number] for number in range(len(turns))]
+
+    async def _take_turn(self, work: Callable[[], _Result]) -> _Result:
         try:
             async with asyncio.timeout(self._timeout_s), self._turn:
                 loop = asyncio.get_running_loop()
@@ -126,8 +168,6 @@ class MiniLmEmbedder:
                 backend="embedder",
                 hint="Try again, or run an embedding server beside the router.",
             ) from error
-        finally:
-            self._waiting -= 1
 
 
 def _turns(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -142,3 +182,9 @@ def _turns(texts: Sequence[str]) -> Iterator[list[str]]:
         size += len(text)
     if turn:
         yield turn
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

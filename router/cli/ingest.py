@@ -88,18 +88,16 @@ class _Order:
 
 async def _ingest(settings: Settings, order: _Order) -> IngestReport:
     from backends.ingest import ingest as take_in
-    from backends.ingest import readers_so_far
     from router.cli.progress import ingestion_bar
 
     async with opened_ingestion(settings) as (store, embedder):
-        keep = await readers_so_far(store) if order.keeping else None
         with ingestion_bar(order.paths) as after:
             return await take_in(
                 order.paths,
                 store=store,
                 embedder=embedder,
                 acl=order.acl,
-                keep=keep,
+                keeping=order.keeping,
                 name=order.name,
                 on_progress=after,
             )

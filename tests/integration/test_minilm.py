@@ -206,3 +206,12 @@ async def test_a_call_that_waits_too_long_times_out(cache: Path) -> None:
     async with MiniLmEmbedder.open(cache, timeout_s=0.0001) as embedder:
         with pytest.raises(TimedOut, match="busy"):
             await embedder.embed(["word " * 300])
+
+
+async def test_vectors_come_in_the_order_of_the_texts_however_many_workers(cache: Path) -> None:
+    texts = [f"{word} " * length for length in (300, 1, 120) for word in ("boots", "rain", "dog")]
+    async with MiniLmEmbedder.open(cache, workers=3) as embedder:
+        together = await embedder.embed(texts)
+        alone = [(await embedder.embed([text]))[0] for text in texts]
+
+    assert np.array_equal(together, np.stack(alone))

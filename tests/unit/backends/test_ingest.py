@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from backends.base import DocumentInfo, NewDocument, NewPassage
+from backends.base import DocumentInfo, NewDocument, NewPassage, SearchQuery
 from backends.errors import Misconfigured, Refused, Unavailable, UnreadableDocument
 from backends.ingest import (
     IngestReport,
@@ -20,8 +21,9 @@ from backends.ingest import (
     Progress,
     ingest,
     ingest_bytes,
-    readers_so_far,
 )
+from backends.ingest.embedding import embed_all
+from backends.ingest.seen import Seen
 from backends.memory.embedder import HashingEmbedder
 from backends.memory.store import MemoryStore
 from backends.principals import EVERYONE, NOBODY, Principal, Principals
@@ -61,6 +63,26 @@ class Recorder(HashingEmbedder):
         return super().count_tokens(text)
 
 
+class Gathering(Recorder):
+    """Takes as long for its first batch as it takes others to read on to a certain text."""
+
+    def __init__(self, last: str) -> None:
+        super().__init__()
+        self._last = last
+        self._all_read = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        if not self.batches:
+            await self._all_read.wait()
+        return await super().embed(texts)
+
+    def count_tokens(self, text: str) -> int:
+        if text.endswith(self._last):
+            self._loop.call_soon_threadsafe(self._all_read.set)
+        return super().count_tokens(text)
+
+
 class AskedStore(MemoryStore):
     """Counts the questions for fingerprints, and refuses one source."""
 
@@ -86,18 +108,22 @@ async def run(
     store: MemoryStore,
     embedder: HashingEmbedder | None = None,
     acl: Principals = STAFF,
-    keep: Mapping[str, Principals] | None = None,
+    keeping: bool = False,
     name: str | None = None,
     max_bytes: int = 1_000_000,
+    prune: bool = False,
+    allow_empty: bool = False,
 ) -> IngestReport:
     return await ingest(
         paths,
         store=store,
         embedder=embedder or HashingEmbedder(),
         acl=acl,
-        keep=keep,
+        keeping=keeping,
         name=name,
         max_bytes=max_bytes,
+        prune=prune,
+        allow_empty=allow_empty,
     )
 
 
@@ -327,7 +353,7 @@ async def test_known_documents_keep_the_readers_that_they_were_ingested_for(
     root = folder(tmp_path / "docs", {"a.md": "A.", "b.md": "B."})
     await run(root, store=store, acl=STAFF)
     folder(root, {"b.md": "B, changed.", "c.md": "New."})
-    report = await run(root, store=store, acl=PUBLIC, keep=await readers_so_far(store))
+    report = await run(root, store=store, acl=PUBLIC, keeping=True)
     assert (report.unchanged, report.published) == (1, 2)
     seen = {info.source: info.acl for info in await store.documents()}
     assert seen == {"docs/a.md": STAFF, "docs/b.md": STAFF, "docs/c.md": PUBLIC}
@@ -336,7 +362,8 @@ async def test_known_documents_keep_the_readers_that_they_were_ingested_for(
 async def test_a_document_for_nobody_stays_for_nobody(tmp_path: Path) -> None:
     store = MemoryStore()
     await run(folder(tmp_path / "docs", {"a.md": "A."}), store=store, acl=NOBODY)
-    assert await readers_so_far(store) == {"docs/a.md": NOBODY}
+    await run(folder(tmp_path / "docs", {"a.md": "Changed."}), store=store, keeping=True)
+    assert (await info_of(store, "docs/a.md")).acl == NOBODY
 
 
 async def test_a_list_in_the_file_is_not_what_the_document_was_ingested_for(
@@ -345,7 +372,9 @@ async def test_a_list_in_the_file_is_not_what_the_document_was_ingested_for(
     root = folder(tmp_path / "docs", {"a.md": "---\nacl: everyone\n---\nA."})
     store = MemoryStore()
     await run(root, store=store, acl=STAFF)
-    assert await readers_so_far(store) == {"docs/a.md": STAFF}
+    folder(root, {"a.md": "A, without a list."})
+    await run(root, store=store, acl=PUBLIC, keeping=True)
+    assert (await info_of(store, "docs/a.md")).acl == STAFF
 
 
 async def test_a_file_cannot_say_for_whom_or_from_where_it_was_ingested(tmp_path: Path) -> None:
@@ -355,11 +384,13 @@ async def test_a_file_cannot_say_for_whom_or_from_where_it_was_ingested(tmp_path
     assert (await info_of(store, "a.md")).metadata == {"ingested_for": "group:staff"}
 
 
-async def test_documents_from_before_keep_the_readers_that_they_have() -> None:
+async def test_documents_from_before_keep_the_readers_that_they_have(tmp_path: Path) -> None:
     store = MemoryStore()
-    document = NewDocument("a.md", "A", "A.", "text/plain", "f", STAFF)
+    document = NewDocument("docs/a.md", "A", "A.", "text/plain", "f", STAFF)
     await store.publish(document, [], await HashingEmbedder().embed([]))
-    assert await readers_so_far(store) == {"a.md": STAFF}
+    root = folder(tmp_path / "docs", {"a.md": "A."})
+    await run(root, store=store, acl=PUBLIC, keeping=True)
+    assert (await info_of(store, "docs/a.md")).acl == STAFF
 
 
 async def test_a_changed_access_list_is_published_though_the_file_is_unchanged(
@@ -399,10 +430,10 @@ async def test_another_embedder_publishes_everything_anew(tmp_path: Path) -> Non
 
 
 async def test_fingerprints_are_asked_for_in_batches(tmp_path: Path) -> None:
-    root = folder(tmp_path / "docs", {f"{number:02}.md": "A." for number in range(40)})
+    root = folder(tmp_path / "docs", {f"{number:03}.md": "A." for number in range(300)})
     store = AskedStore()
     await run(root, store=store)
-    assert store.asked == [32, 8]
+    assert store.asked == [256, 44]
 
 
 # --- embedding ------------------------------------------------------------------------------------
@@ -425,6 +456,34 @@ async def test_long_documents_are_embedded_in_bounded_batches(tmp_path: Path) ->
     )
     assert [len(batch) for batch in embedder.batches] == [64, 64, 22]
     assert report.passages == 150
+
+
+async def test_passages_of_several_documents_are_embedded_together_longest_first() -> None:
+    embedder = Recorder()
+    texts = [["one two", "one"], [], ["one two three"]]
+    vectors = await embed_all(texts, embedder)
+    assert embedder.batches == [["one two three", "one two", "one"]]
+    for own, wanted in zip(vectors, texts, strict=True):
+        assert np.array_equal(own, await HashingEmbedder().embed(wanted))
+
+
+async def test_what_gathers_while_the_embedder_is_busy_is_embedded_at_one_time(
+    tmp_path: Path,
+) -> None:
+    files = {f"{number:02}.md": f"Text {number}." for number in range(40)}
+    embedder = Gathering("Text 39.")
+    await run(folder(tmp_path / "docs", files), store=MemoryStore(), embedder=embedder)
+    assert len(embedder.batches) <= 3
+
+
+async def test_each_passage_gets_its_own_vector(tmp_path: Path) -> None:
+    texts = {f"{number}.md": f"word{number} " * (number + 1) for number in range(9)}
+    store, embedder = MemoryStore(), HashingEmbedder()
+    await run(folder(tmp_path / "docs", texts), store=store)
+    for number in range(9):
+        [vector] = await embedder.embed([f"word{number} " * (number + 1)])
+        found = await store.search(SearchQuery("", vector, STAFF, limit=1))
+        assert found[0].passage.source == f"docs/{number}.md"
 
 
 async def test_what_is_embedded_fits_the_embedder(tmp_path: Path) -> None:
@@ -462,10 +521,14 @@ async def test_reading_and_splitting_leave_the_event_loop_free(tmp_path: Path) -
 # --- when something fails or is stopped -----------------------------------------------------------
 
 
+# More passages than are embedded at one time, so that what comes before is embedded before.
+LONG = "\n\n".join(f"# Part {number}\n\nText." for number in range(300))
+
+
 async def test_an_embedder_that_is_gone_stops_the_run_and_tells_what_was_done(
     tmp_path: Path,
 ) -> None:
-    root = folder(tmp_path / "docs", {"a.md": "A.", "b.md": "B.", "c.md": "C."})
+    root = folder(tmp_path / "docs", {"a.md": "A.", "b.md": LONG, "c.md": "C."})
     with pytest.raises(IngestStopped) as caught:
         await run(root, store=MemoryStore(), embedder=Recorder(fail_at=1))
     assert isinstance(caught.value.__cause__, Unavailable)
@@ -474,7 +537,7 @@ async def test_an_embedder_that_is_gone_stops_the_run_and_tells_what_was_done(
 
 
 async def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    root = folder(tmp_path / "docs", {"a.md": "A.", "b.md": "B.", "c.md": "C."})
+    root = folder(tmp_path / "docs", {"a.md": "A.", "b.md": LONG, "c.md": "C."})
     store = MemoryStore()
     with pytest.raises(IngestStopped):
         await run(root, store=store, embedder=Recorder(fail_at=1))
@@ -483,9 +546,8 @@ async def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 async def test_an_interrupted_run_leaves_whole_documents_only(tmp_path: Path) -> None:
-    long = "\n\n".join(f"# Part {number}\n\nText." for number in range(100))
-    root = folder(tmp_path / "docs", {"a.md": "A.", "b.md": long})
-    store, embedder = MemoryStore(), Recorder(wait_at=2)
+    root = folder(tmp_path / "docs", {"a.md": "A.", "b.md": LONG})
+    store, embedder = MemoryStore(), Recorder(wait_at=3)
     task = asyncio.create_task(run(root, store=store, embedder=embedder))
     await embedder.waiting.wait()
     task.cancel()
@@ -501,12 +563,9 @@ async def test_progress_is_told_file_by_file(tmp_path: Path) -> None:
         await ingest(
             [root], store=store, embedder=HashingEmbedder(), acl=STAFF, on_progress=told.append
         )
-    assert [(one.source, one.outcome, one.passages) for one in told] == [
-        ("docs/a.md", "published", 1),
-        ("docs/b.md", "unreadable", 0),
-        ("docs/a.md", "unchanged", 0),
-        ("docs/b.md", "unreadable", 0),
-    ]
+    said = [(one.source, one.outcome, one.passages) for one in told]
+    assert sorted(said[:2]) == [("docs/a.md", "published", 1), ("docs/b.md", "unreadable", 0)]
+    assert sorted(said[2:]) == [("docs/a.md", "unchanged", 0), ("docs/b.md", "unreadable", 0)]
 
 
 # --- one document in memory -----------------------------------------------------------------------
@@ -551,3 +610,115 @@ async def test_an_upload_that_cannot_become_a_document_is_refused(
 ) -> None:
     with pytest.raises(UnreadableDocument, match=reason):
         await upload(MemoryStore(), source, data)
+
+
+# --- what is gone ---------------------------------------------------------------------------------
+
+
+async def pruned(root: Path, store: MemoryStore, *, allow_empty: bool = False) -> IngestReport:
+    return await run(root, store=store, prune=True, allow_empty=allow_empty)
+
+
+async def test_what_is_gone_is_pruned_and_nothing_else(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await run(folder(tmp_path / "docs-old", {"z.md": "Z."}), store=store)
+    root = folder(tmp_path / "docs", {"a.md": "A.", "b.md": "B.", "sub/c.md": "C."})
+    await run(root, store=store)
+    await upload(store, "docs/upload.md", b"By hand.")
+    (root / "b.md").unlink()
+    (root / "sub" / "c.md").unlink()
+    report = await pruned(root, store)
+    assert (report.pruned, report.unchanged, report.problems) == (2, 1, ())
+    assert await sources(store) == ["docs-old/z.md", "docs/a.md", "docs/upload.md"]
+
+
+async def test_without_being_asked_nothing_is_pruned(tmp_path: Path) -> None:
+    root, store = folder(tmp_path / "docs", {"a.md": "A.", "b.md": "B."}), MemoryStore()
+    await run(root, store=store)
+    (root / "b.md").unlink()
+    assert (await run(root, store=store)).pruned == 0
+    assert await sources(store) == ["docs/a.md", "docs/b.md"]
+
+
+async def test_what_came_from_another_folder_of_the_name_is_not_pruned(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await run(folder(tmp_path / "x" / "docs", {"a.md": "A."}), store=store)
+    report = await pruned(folder(tmp_path / "y" / "docs", {"b.md": "B."}), store)
+    assert (report.pruned, await sources(store)) == (0, ["docs/a.md", "docs/b.md"])
+
+
+async def test_under_a_given_name_it_does_not_matter_from_where_it_came(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await run(folder(tmp_path / "x" / "docs", {"a.md": "A."}), store=store)
+    moved = folder(tmp_path / "y" / "docs", {"b.md": "B."})
+    report = await run(moved, store=store, name="docs", prune=True)
+    assert (report.pruned, await sources(store)) == (1, ["docs/b.md"])
+
+
+@pytest.mark.parametrize("allow_empty", [False, True])
+async def test_a_missing_folder_wipes_nothing(tmp_path: Path, allow_empty: bool) -> None:
+    root, store = folder(tmp_path / "docs", {"a.md": "A."}), MemoryStore()
+    await run(root, store=store)
+    root.rename(tmp_path / "away")
+    report = await pruned(root, store, allow_empty=allow_empty)
+    assert (report.pruned, await sources(store)) == (0, ["docs/a.md"])
+    assert "nothing was pruned" in report.problems[-1].reason
+
+
+async def test_an_empty_folder_wipes_its_documents_only_where_that_is_allowed(
+    tmp_path: Path,
+) -> None:
+    root, store = folder(tmp_path / "docs", {"a.md": "A."}), MemoryStore()
+    await run(root, store=store)
+    (root / "a.md").unlink()
+    refused = await pruned(root, store)
+    assert (refused.pruned, "nothing was pruned" in refused.problems[-1].reason) == (0, True)
+    allowed = await pruned(root, store, allow_empty=True)
+    assert (allowed.pruned, allowed.problems, await sources(store)) == (1, (), [])
+
+
+async def test_one_empty_folder_of_two_keeps_what_it_held(tmp_path: Path) -> None:
+    full = folder(tmp_path / "full", {"a.md": "A."})
+    share = folder(tmp_path / "share", {"b.md": "B."})
+    store = MemoryStore()
+    await run(full, share, store=store)
+    (share / "b.md").unlink()
+    report = await run(full, share, store=store, prune=True)
+    assert (report.pruned, await sources(store)) == (0, ["full/a.md", "share/b.md"])
+
+
+async def test_a_file_that_became_unreadable_is_kept_and_named(tmp_path: Path) -> None:
+    root, store = folder(tmp_path / "docs", {"a.md": "A.", "b.md": "B."}), MemoryStore()
+    await run(root, store=store)
+    (root / "a.md").write_bytes(b"\0")
+    report = await pruned(root, store)
+    assert (report.pruned, list(reasons(report))) == (0, ["docs/a.md"])
+    assert await sources(store) == ["docs/a.md", "docs/b.md"]
+
+
+async def test_what_lies_behind_a_link_out_of_the_folder_is_kept(tmp_path: Path) -> None:
+    root, store = folder(tmp_path / "docs", {"a.md": "A.", "sub/b.md": "B."}), MemoryStore()
+    await run(root, store=store)
+    (root / "sub").rename(tmp_path / "elsewhere")
+    (root / "sub").symlink_to(tmp_path / "elsewhere")
+    assert (await pruned(root, store)).pruned == 0
+    assert await sources(store) == ["docs/a.md", "docs/sub/b.md"]
+
+
+async def test_a_link_that_leads_nowhere_keeps_what_lay_behind_it(tmp_path: Path) -> None:
+    files = {"a.md": "A.", "b.md": "B.", "share/c.md": "C."}
+    root, store = folder(tmp_path / "docs", files), MemoryStore()
+    await run(root, store=store)
+    (root / "b.md").unlink()
+    (root / "share").rename(tmp_path / "away")
+    (root / "share").symlink_to(root / "unmounted")
+    report = await pruned(root, store)
+    assert (report.pruned, await sources(store)) == (1, ["docs/a.md", "docs/share/c.md"])
+
+
+def test_what_was_seen_is_remembered_in_few_bytes_and_exactly() -> None:
+    seen = Seen()
+    assert all(seen.add(f"docs/{number}.md") for number in range(70_000))
+    assert not any(seen.add(f"docs/{number}.md") for number in range(0, 70_000, 997))
+    assert "docs/70000.md" not in seen
+    assert len(seen) == 70_000
