@@ -3,6 +3,7 @@
 from backends.ingest.folder import FolderSource
 from backends.ingest.intake import ingest, ingest_bytes
 from backends.ingest.pipeline import Wishes, ingest_source
+from backends.ingest.query import SqlSource
 from backends.ingest.read import DEFAULT_MAX_BYTES
 from backends.ingest.report import IngestReport, IngestStopped, Problem, Progress
 
@@ -13,6 +14,7 @@ __all__ = [
     "IngestStopped",
     "Problem",
     "Progress",
+    "SqlSource",
     "Wishes",
     "ingest",
     "ingest_bytes",
