@@ -232,6 +232,16 @@ class DocumentStore(Protocol):
         """Return one document with its canonical text, or None when it is unknown or invisible."""
         ...
 
+    async def passage(self, passage_id: PassageId, *, visible_to: Principals) -> Passage | None:
+        """Return one passage of a live version, or None when it is unknown or invisible.
+
+        Any text may be asked for; one that is no id is unknown.
+
+        Raises:
+            Unavailable: The store cannot be reached in time.
+        """
+        ...
+
     async def delete(self, source: str) -> bool:
         """Remove a document with all its versions, vectors and statistics; False when unknown."""
         ...

@@ -9,7 +9,6 @@ even ``!=``.
 
 from __future__ import annotations
 
-import math
 import operator as compare
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +24,9 @@ MAX_CONDITIONS: Final = 20
 MAX_VALUES: Final = 100
 MAX_LENGTH: Final = 500
 """Characters of a field or a text value."""
+
+MAX_NUMBER: Final = 1e40
+"""Metadata holds no larger ones, see `NUMBER`; JSON may, beyond what a float can."""
 
 INTERNAL: Final = frozenset({"origin", "ingested_for"})
 """Metadata that the ingestion keeps for itself; no condition reaches it."""
@@ -122,7 +124,7 @@ _COMPARED: Final[Mapping[str, _Compare]] = {
 
 def _check(condition: Condition) -> None:
     field, values = condition.field, condition.values
-    if not field.strip() or len(field) > MAX_LENGTH or "\x00" in field or field in INTERNAL:
+    if not field.strip() or len(field) > MAX_LENGTH or _broken(field) or field in INTERNAL:
         raise InvalidCondition(f"{field[:80]!r} is no field that can be asked for")
     if condition.operator not in get_args(Operator):
         known = ", ".join(get_args(Operator))
@@ -141,12 +143,18 @@ def _check(condition: Condition) -> None:
 
 def _check_value(field: str, value: Value) -> None:
     if isinstance(value, str):
-        if len(value) > MAX_LENGTH or "\x00" in value:
+        if len(value) > MAX_LENGTH or _broken(value):
             raise InvalidCondition(
-                f"a value of {field[:80]!r} is longer than {MAX_LENGTH} characters or holds NUL"
+                f"a value of {field[:80]!r} is longer than {MAX_LENGTH} characters or holds NUL or "
+                "broken Unicode"
             )
-    elif not math.isfinite(value):
-        raise InvalidCondition(f"a value of {field[:80]!r} is not a finite number")
+    elif not -MAX_NUMBER <= value <= MAX_NUMBER:
+        raise InvalidCondition(f"a value of {field[:80]!r} is not a finite number, or too large")
+
+
+def _broken(text: str) -> bool:
+    """Whether no database could hold it: a NUL character, half of a surrogate pair."""
+    return "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _value(text: str) -> Value:

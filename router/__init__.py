@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from agents.base import Citation, Cited, Evidence, Token
-    from backends.base import Message, ModelCard, Sampling, Usage
-    from router.answer import Answer, Decided, Event, EvidenceFound, Finished
+    from backends.base import Message, ModelCard, Passage, Sampling, Usage
+    from router.answer import Answer, Decided, Event, EvidenceFound, Finished, Found
     from router.api import Router
     from router.config import Settings, load_settings
     from router.errors import (
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         SettingsError,
         Unavailable,
         UnknownModel,
+        UnknownPassage,
         UpstreamFailed,
     )
     from router.policy import Decision, Policy, Route
@@ -47,10 +48,12 @@ __all__ = [
     "Evidence",
     "EvidenceFound",
     "Finished",
+    "Found",
     "InvalidRequest",
     "Message",
     "ModelCard",
     "ModelUnavailable",
+    "Passage",
     "Policy",
     "RetrievalUnavailable",
     "Route",
@@ -62,6 +65,7 @@ __all__ = [
     "Token",
     "Unavailable",
     "UnknownModel",
+    "UnknownPassage",
     "UpstreamFailed",
     "Usage",
     "load_settings",
@@ -69,8 +73,8 @@ __all__ = [
 
 _HOMES: Final = {
     "agents.base": ("Citation", "Cited", "Evidence", "Token"),
-    "backends.base": ("Message", "ModelCard", "Sampling", "Usage"),
-    "router.answer": ("Answer", "Decided", "Event", "EvidenceFound", "Finished"),
+    "backends.base": ("Message", "ModelCard", "Passage", "Sampling", "Usage"),
+    "router.answer": ("Answer", "Decided", "Event", "EvidenceFound", "Finished", "Found"),
     "router.api": ("Router",),
     "router.config": ("Settings", "load_settings"),
     "router.errors": (
@@ -83,6 +87,7 @@ _HOMES: Final = {
         "SettingsError",
         "Unavailable",
         "UnknownModel",
+        "UnknownPassage",
         "UpstreamFailed",
     ),
     "router.policy": ("Decision", "Policy", "Route"),

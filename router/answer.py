@@ -1,4 +1,4 @@
-"""What comes back: the events of a stream, and the whole `Answer`."""
+"""What comes back: the events of a stream, the whole `Answer`, and what a search found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from agents.base import Citation, Cited, Evidence, Token
-from backends.base import Usage
+from backends.base import ScoredPassage, Usage
 from router.policy import Decision
 
 
@@ -42,6 +42,21 @@ class Answer:
     model: str = ""
     finish_reason: str = "stop"
     trace_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        query: The words that were searched for.
+        passages: Best first; nothing that the asker may not see.
+        trace_id: 32 lower-case hex digits (W3C Trace Context).
+    """
+
+    query: str
+    passages: tuple[ScoredPassage, ...]
+    trace_id: str
 
 
 @dataclass(frozen=True, slots=True)

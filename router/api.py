@@ -9,14 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from backends.base import ModelCard, Sampling
-from router.answer import Answer, Event, Finished
+from router.answer import Answer, Event, Finished, Found
 from router.errors import translated
-from router.request import PrincipalsLike, Question, Request, read_request
+from router.request import (
+    PrincipalsLike,
+    Question,
+    Request,
+    WhereLike,
+    read_passage_request,
+    read_request,
+    read_search,
+)
+from router.search import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from backends.base import DocumentStore, Embedder
+    from backends.base import DocumentStore, Embedder, Passage
     from router.app import App
     from router.config import Settings
     from router.graph import Graph
@@ -90,6 +99,7 @@ class Router:
         adapter: str | None = None,
         sampling: Sampling | None = None,
         schema: Mapping[str, object] | None = None,
+        where: WhereLike = None,
         traceparent: Mapping[str, str] | None = None,
     ) -> Answer:
         """Answer the question.
@@ -101,6 +111,9 @@ class Router:
             adapter: Insist on a model or adapter of the model server.
             sampling: How the model should choose words.
             schema: JSON schema that a behavioural answer must satisfy.
+            where: What documents' metadata must satisfy to be searched, such as
+                ``{"country": "DE", "price": {"<": 20}}`` or ``["country=DE", "price<20"]``. It
+                narrows what the principal may see and can never widen it.
             traceparent: ``traceparent`` and ``tracestate`` of the caller's request.
 
         Raises:
@@ -117,6 +130,7 @@ class Router:
             adapter=adapter,
             sampling=sampling,
             schema=schema,
+            where=where,
             traceparent=traceparent,
         )
         async with aclosing(events):
@@ -135,6 +149,7 @@ class Router:
         adapter: str | None = None,
         sampling: Sampling | None = None,
         schema: Mapping[str, object] | None = None,
+        where: WhereLike = None,
         traceparent: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Event]:
         """Answer the question, event by event; arguments and errors as `ask`.
@@ -150,8 +165,53 @@ class Router:
             adapter=adapter,
             sampling=sampling,
             schema=schema,
+            where=where,
         )
         return self._events(request, traceparent)
+
+    async def search(
+        self,
+        query: str,
+        *,
+        principal: PrincipalsLike = None,
+        where: WhereLike = None,
+        limit: int = DEFAULT_LIMIT,
+        traceparent: Mapping[str, str] | None = None,
+    ) -> Found:
+        """Find passages without answering, by the same search that answers rest on.
+
+        Args:
+            query: Words to search for, at most `router.request.MAX_QUERY` characters.
+            principal: On whose behalf. Without one nothing is found.
+            where: What documents' metadata must satisfy, as in `ask`.
+            limit: Most passages to return, 1 to `router.request.MAX_RESULTS`.
+            traceparent: ``traceparent`` and ``tracestate`` of the caller's request.
+
+        Raises:
+            InvalidRequest: An argument is malformed, or ``where`` names a field that no document
+                has which the principal may see.
+            RetrievalUnavailable: The database or the embedder is down.
+            RouterError: Anything else; see ``router.errors``.
+        """
+        request = read_search(query, principal=principal, where=where, limit=limit)
+        return await self._app.search.find(request, traceparent=traceparent)
+
+    async def passage(
+        self,
+        passage_id: str,
+        *,
+        principal: PrincipalsLike = None,
+        traceparent: Mapping[str, str] | None = None,
+    ) -> Passage:
+        """Return the passage that a citation names, if the principal may see it now.
+
+        Raises:
+            UnknownPassage: There is none with that id, its document has a newer version, or the
+                principal may not see it; which of these is not said.
+            RetrievalUnavailable: The database is down.
+        """
+        request = read_passage_request(passage_id, principal=principal)
+        return await self._app.search.passage(request, traceparent=traceparent)
 
     @property
     def graph(self) -> Graph:

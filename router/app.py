@@ -22,6 +22,8 @@ from backends.errors import BackendError
 from router.classify import Heads, HeadsClassifier, shipped_heads, shipped_policy
 from router.errors import SettingsError
 from router.policy import InvalidPolicy, Policy, Route
+from router.request import MAX_RESULTS
+from router.search import Search
 from router.steps import Parts, Steps
 from router.tracing.ports import TracedEmbedder, TracedGenerator, TracedRetriever
 from router.tracing.setup import Tracing, tracing
@@ -44,6 +46,7 @@ class App:
 
     settings: Settings
     steps: Steps
+    search: Search
     graph: Graph
     documents: DocumentStore
     embedder: Embedder
@@ -100,12 +103,19 @@ async def open_app(
         generator = await _open_generator(settings, stack)
         opened = _Opened(settings, spans, embedder, reader, store, generator)
         steps = Steps(_parts(opened, policy, heads))
+        search = Search(
+            _evidence(opened, policy, heads, limit=MAX_RESULTS),
+            store,
+            spans,
+            timeout_s=settings.timeouts.request,
+        )
         await importing
         from router.graph import build_graph
 
         yield App(
             settings=settings,
             steps=steps,
+            search=search,
             graph=build_graph(steps),
             documents=store,
             embedder=embedder,

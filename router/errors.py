@@ -2,7 +2,8 @@
 
     RouterError
     ├── InvalidRequest       the caller's mistake; ``field`` names the part at fault
-    │   └── UnknownModel     no route, model or adapter has that name
+    │   ├── UnknownModel     no route, model or adapter has that name
+    │   └── UnknownPassage   no passage that the asker may see has that id
     ├── Unavailable          cannot be served now; the same request may succeed later
     │   ├── ModelUnavailable the model server is missing, down or too slow
     │   ├── RetrievalUnavailable  the database or the embedder is down or too slow
@@ -22,6 +23,7 @@ from typing import ClassVar, Final
 
 from agents.errors import AgentError, BrokenFormat, NoModel
 from backends import errors as backend
+from backends.filters import InvalidCondition
 from backends.principals import InvalidPrincipal
 
 
@@ -58,6 +60,12 @@ class UnknownModel(InvalidRequest):
     """No route, model or adapter has that name."""
 
     code = "model_not_found"
+
+
+class UnknownPassage(InvalidRequest):
+    """No passage has that id, or the asker may not see it; which of the two is not said."""
+
+    code = "passage_not_found"
 
 
 class Unavailable(RouterError):
@@ -117,6 +125,8 @@ def translated() -> Iterator[None]:
         yield
     except InvalidPrincipal as error:
         raise InvalidRequest(str(error), field="principal") from error
+    except InvalidCondition as error:
+        raise InvalidRequest(f"where: {error}.", field="where") from error
     except (AgentError, backend.BackendError) as error:
         raise router_error(error) from error
 
@@ -134,6 +144,8 @@ def router_error(error: AgentError | backend.BackendError) -> RouterError:
             return RetrievalUnavailable(str(error))
         case backend.Misconfigured():
             return ConfigurationFault(str(error))
+        case backend.UnknownField():
+            return InvalidRequest(f"where: {error}", field="where")
         case backend.Refused():
             return _refusal(error)
         case _:

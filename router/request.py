@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast, get_args
 
-from backends.base import Message, Role, Sampling
+from backends.base import Message, PassageId, Role, Sampling
+from backends.filters import Condition, Conditions, parse_conditions
 from backends.principals import Principals, asker
 from router.errors import InvalidRequest, translated
 from router.policy import Route
@@ -17,8 +18,18 @@ Question: TypeAlias = str | Sequence[Message | Mapping[str, str]]
 PrincipalsLike: TypeAlias = str | Iterable[str] | None
 """``"user:ana,group:hr"``, a list of such names, or None for nobody."""
 
+WhereLike: TypeAlias = Mapping[str, object] | Iterable[str | Condition] | str | None
+"""What documents' metadata must satisfy: ``{"country": "DE", "price": {"<": 20}}``, or texts such
+as ``["country=DE", "price<20"]``; all of it must hold."""
+
 MAX_CHARACTERS = 1_000_000
 """No chat model reads more; what is longer is a mistake or an attack."""
+
+MAX_QUERY = 8_000
+"""Characters of the words of a search; embedders read less."""
+
+MAX_RESULTS = 50
+"""Passages that one search may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,7 @@ class Request:
         principals: On whose behalf; nobody sees no document.
         route: The route that the caller insists on, None to let the router decide.
         adapter: The model or adapter that the caller insists on.
+        where: What documents' metadata must satisfy; can only narrow what is searched.
     """
 
     conversation: tuple[Message, ...]
@@ -38,6 +50,29 @@ class Request:
     adapter: str | None = None
     sampling: Sampling = Sampling()
     schema: Mapping[str, object] | None = None
+    where: Conditions = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """Words to find passages for, on somebody's behalf.
+
+    Attributes:
+        limit: Most passages to return, 1 to `MAX_RESULTS`.
+    """
+
+    words: str
+    principals: Principals
+    where: Conditions
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRequest:
+    """A passage by its id, on somebody's behalf."""
+
+    id: PassageId
+    principals: Principals
 
 
 def read_request(
@@ -48,11 +83,13 @@ def read_request(
     adapter: str | None = None,
     sampling: Sampling | None = None,
     schema: Mapping[str, object] | None = None,
+    where: WhereLike = None,
 ) -> Request:
     """Check what a caller passed and give it its types.
 
     Raises:
-        InvalidRequest: ``field`` says which argument: ``messages``, ``principal`` or ``route``.
+        InvalidRequest: ``field`` says which argument: ``messages``, ``principal``, ``route`` or
+            ``where``.
     """
     with translated():
         principals = asker(principal)
@@ -63,7 +100,57 @@ def read_request(
         adapter=adapter,
         sampling=sampling or Sampling(),
         schema=schema,
+        where=read_where(where),
     )
+
+
+def read_search(
+    words: str, *, principal: PrincipalsLike = None, where: WhereLike = None, limit: int
+) -> SearchRequest:
+    """Check what a caller wants to find and give it its types.
+
+    Raises:
+        InvalidRequest: ``field`` says which argument: ``query``, ``principal``, ``where`` or
+            ``limit``.
+    """
+    with translated():
+        principals = asker(principal)
+    if not words.strip():
+        raise InvalidRequest("query must be a text that is not empty.", field="query")
+    if len(words) > MAX_QUERY:
+        raise InvalidRequest(
+            f"query holds {len(words)} characters; at most {MAX_QUERY} are read.", field="query"
+        )
+    if not 1 <= limit <= MAX_RESULTS:
+        raise InvalidRequest(
+            f"limit must be a whole number from 1 to {MAX_RESULTS}.", field="limit"
+        )
+    return SearchRequest(words, principals, read_where(where), limit)
+
+
+def read_passage_request(passage_id: str, *, principal: PrincipalsLike = None) -> PassageRequest:
+    """Check who wants to see a passage; any text may be an id.
+
+    Raises:
+        InvalidRequest: ``field`` is ``principal``.
+    """
+    with translated():
+        return PassageRequest(PassageId(passage_id), asker(principal))
+
+
+def read_where(given: object) -> Conditions:
+    """Check conditions on metadata and give them their types; None is no condition.
+
+    Raises:
+        InvalidRequest: They cannot be read; ``field`` is ``where``.
+    """
+    if not isinstance(given, str | Iterable | None):
+        raise InvalidRequest(
+            'where: write an object like {"country": "DE"} or texts like "country=DE".',
+            field="where",
+        )
+    with translated():
+        return parse_conditions(cast("WhereLike", given))
 
 
 def _conversation(question: Question) -> tuple[Message, ...]:

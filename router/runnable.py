@@ -36,19 +36,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Input: TypeAlias = str | PromptValue | Sequence[BaseMessage | Mapping[str, str]] | Mapping[str, Any]
-"""A question, a prompt, messages, or ``{"question" | "messages": …, "principal": …}``."""
+"""A question, a prompt, messages, or ``{"question" | "messages": …, "principal": …, …}``."""
 
 CHUNKS_AHEAD: Final = 16
 """How far an answer may run ahead of a synchronous reader."""
 
-_OPTIONS = ("principal", "route", "adapter")
+_OPTIONS = ("principal", "route", "adapter", "where")
 _KEYS = frozenset({"question", "messages", *_OPTIONS})
 
 
 class RouterRunnable(Runnable[Input, AIMessage]):
     """Answers with an `AIMessage`; decision, citations and trace id are in its metadata.
 
-    The principal comes from the input mapping or from ``config["configurable"]["principal"]``.
+    The principal comes from the input mapping or from ``config["configurable"]["principal"]``, and
+    so do ``where``, ``route`` and ``adapter``.
     """
 
     def __init__(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agents.base import Citation, Evidence
-    from backends.base import DocumentInfo
-    from router.answer import Answer
+    from backends.base import DocumentInfo, Passage
+    from router.answer import Answer, Found
     from router.policy import Decision
 
 
@@ -47,7 +47,11 @@ def citation_json(citation: Citation) -> dict[str, Any]:
 
 
 def evidence_json(evidence: Evidence) -> dict[str, Any]:
-    """Return what retrieval found, without the passages' whole text."""
+    """Return what retrieval found, without the passages' whole text.
+
+    Nor their raw BM25 score: the worth of a term counts every passage there is, also those that
+    the asker may not see, so it would tell whether others write about it.
+    """
     return {
         "query": evidence.query,
         "sufficient": evidence.sufficient,
@@ -60,10 +64,42 @@ def evidence_json(evidence: Evidence) -> dict[str, Any]:
                 "heading": hit.passage.heading,
                 "score": round(hit.score, 4),
                 "similarity": round(hit.similarity, 4),
-                "lexical": round(hit.lexical, 4),
             }
             for hit in evidence.passages
         ],
+    }
+
+
+def passage_json(passage: Passage) -> dict[str, Any]:
+    """Return a passage; ``start`` and ``end`` count code points of the document's text."""
+    return {
+        "id": passage.id,
+        "document_id": passage.document_id,
+        "source": passage.source,
+        "title": passage.title,
+        "heading": passage.heading,
+        "page": passage.page,
+        "version": passage.version,
+        "start": passage.start,
+        "end": passage.end,
+        "text": passage.text,
+    }
+
+
+def found_json(found: Found) -> dict[str, Any]:
+    """Return what a search found, scores as in `evidence_json`."""
+    return {
+        "query": found.query,
+        "passages": [
+            passage_json(hit.passage)
+            | {
+                "score": round(hit.score, 4),
+                "similarity": round(hit.similarity, 4),
+                "superseded_by": hit.superseded_by or None,
+            }
+            for hit in found.passages
+        ],
+        "trace_id": found.trace_id,
     }
 
 

@@ -139,7 +139,8 @@ class Steps:
             name: One of `NAMES`.
             state: What the steps before it left.
             emit: Takes events as they happen.
-            configured: ``principal``, ``route`` and ``adapter`` from a surrounding graph's config.
+            configured: ``principal``, ``route``, ``adapter`` and ``where`` from a surrounding
+                graph's config.
 
         Raises:
             RouterError: What the step could not mend; `DeadlineExceeded` when the whole request
@@ -186,6 +187,7 @@ class Steps:
             adapter=request.adapter,
             sampling=request.sampling,
             schema=request.schema,
+            where=request.where,
         )
         return {"task": task}
 
@@ -357,6 +359,7 @@ def _request_of(state: Mapping[str, Any], configured: Mapping[str, Any]) -> Requ
         principal=state.get("principal", configured.get("principal")),
         route=configured.get("route"),
         adapter=configured.get("adapter"),
+        where=configured.get("where"),
     )
 
 

@@ -144,6 +144,14 @@ class MemoryStore:
                 return stored.info, stored.body
         return None
 
+    async def passage(self, passage_id: PassageId, *, visible_to: Principals) -> Passage | None:
+        """Return one passage by its id, as `backends.base.DocumentStore` says."""
+        for stored in self._visible(visible_to):
+            for indexed in stored.passages:
+                if indexed.passage.id == passage_id:
+                    return indexed.passage
+        return None
+
     async def delete(self, source: str) -> bool:
         """Remove a document and all that came of it, as `backends.base.DocumentStore` says."""
         return self._stored.pop(source, None) is not None

@@ -114,6 +114,15 @@ JOIN document_version ON document_id = document.id AND version = live_version
 WHERE source = %(source)s AND (%(everything)s OR acl && %(principals)s::text[])
 """
 
+PASSAGE = """
+SELECT
+    passage.id, document_id, title, source, version, ordinal, start_offset, end_offset, text,
+    heading, page
+FROM passage
+JOIN document ON document_id = document.id AND version = live_version
+WHERE passage.id = %(id)s AND acl && %(principals)s::text[]
+"""
+
 LOCK_DOCUMENT = "SELECT id FROM document WHERE source = %s FOR UPDATE"
 
 DELETE_DOCUMENT = "DELETE FROM document WHERE id = %s"

@@ -185,6 +185,21 @@ class PgvectorStore:
             row = await cursor.fetchone()
         return None if row is None else (_info(row), row["body"])
 
+    async def passage(self, passage_id: PassageId, *, visible_to: Principals) -> Passage | None:
+        """Return one passage by its id, as `backends.base.DocumentStore` says."""
+        try:
+            asked = {"id": UUID(passage_id), "principals": _storable(visible_to)}
+        except ValueError:
+            return None
+        async with (
+            connection(self._pool, "read a passage") as session,
+            session.cursor(binary=True, row_factory=dict_row) as cursor,
+        ):
+            await cursor.execute(statements.PASSAGE, asked)
+            row = await cursor.fetchone()
+        # UUIDs are read in many ways; only the one that was given out counts.
+        return _passage(row) if row is not None and str(row["id"]) == passage_id else None
+
     async def delete(self, source: str) -> bool:
         """Remove a document and all that came of it, as `backends.base.DocumentStore` says."""
         if not storable(source):
@@ -320,7 +335,17 @@ def _info(row: Mapping[str, Any]) -> DocumentInfo:
 
 
 def _found(row: Mapping[str, Any]) -> ScoredPassage:
-    passage = Passage(
+    return ScoredPassage(
+        _passage(row),
+        float(row["score"]),
+        row["similarity"],
+        row["lexical"],
+        row["superseded_by"] or "",
+    )
+
+
+def _passage(row: Mapping[str, Any]) -> Passage:
+    return Passage(
         id=PassageId(str(row["id"])),
         document_id=DocumentId(str(row["document_id"])),
         title=row["title"],
@@ -332,11 +357,4 @@ def _found(row: Mapping[str, Any]) -> ScoredPassage:
         text=row["text"],
         heading=row["heading"],
         page=row["page"],
-    )
-    return ScoredPassage(
-        passage,
-        float(row["score"]),
-        row["similarity"],
-        row["lexical"],
-        row["superseded_by"] or "",
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router.cli.opening import opened_router, run, waiting
-from router.cli.options import Adapter, As, Demo, Json, RouteName, invocation
+from router.cli.options import Adapter, As, Demo, Json, RouteName, Where, invocation
 from router.cli.screen import err, out, put_json
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Asking:
     principal: str
     route: str | None = None
     adapter: str | None = None
+    where: Sequence[str] = ()
 
 
 def ask(
@@ -44,6 +45,7 @@ def ask(
     principal: As = "everyone",
     route: RouteName = None,
     adapter: Adapter = None,
+    where: Where = None,
     trace: Annotated[
         bool, typer.Option("--trace", help="Draw where the time went, step by step.")
     ] = False,
@@ -53,7 +55,7 @@ def ask(
     """Ask one question."""
     settings = invocation(context).settings(demo=demo)
     asked = _read_question() if question == "-" else question
-    asking = Asking(principal, route, adapter)
+    asking = Asking(principal, route, adapter, tuple(where or ()))
     run(_ask(settings, readable(asked), asking, trace=trace, demo=demo, as_json=as_json))
 
 
@@ -129,7 +131,11 @@ async def answered(
     answer: Answer | None = None
     begun = False
     events = router.stream(
-        question, principal=asking.principal, route=asking.route, adapter=asking.adapter
+        question,
+        principal=asking.principal,
+        route=asking.route,
+        adapter=asking.adapter,
+        where=asking.where,
     )
     try:
         async with aclosing(events):

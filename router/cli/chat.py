@@ -11,7 +11,7 @@ import typer
 
 from router.cli.ask import Asking, answered, prepare, readable, tell_if_empty
 from router.cli.opening import opened_router, waiting
-from router.cli.options import As, Demo, Json, invocation
+from router.cli.options import As, Demo, Json, Where, invocation
 from router.cli.screen import err, out, put_json
 
 if TYPE_CHECKING:
@@ -25,7 +25,11 @@ _PROMPT = "› "
 
 
 def chat(
-    context: typer.Context, principal: As = "everyone", demo: Demo = False, as_json: Json = False
+    context: typer.Context,
+    principal: As = "everyone",
+    where: Where = None,
+    demo: Demo = False,
+    as_json: Json = False,
 ) -> None:
     """Talk to the router. /reset forgets the conversation, /quit leaves.
 
@@ -41,7 +45,8 @@ def chat(
         stack = AsyncExitStack()
         try:
             router = runner.run(_open(stack, settings, demo=demo, as_json=as_json))
-            Talk(router, runner, Asking(principal), turns, as_json=as_json).hold()
+            asking = Asking(principal, where=tuple(where or ()))
+            Talk(router, runner, asking, turns, as_json=as_json).hold()
         except KeyboardInterrupt:
             err().print()
         finally:

@@ -53,6 +53,16 @@ def _principals(value: str | None) -> str | None:
     return value
 
 
+def _conditions(value: list[str] | None) -> list[str] | None:
+    from backends.filters import InvalidCondition, parse_conditions
+
+    try:
+        parse_conditions(value)
+    except InvalidCondition as error:
+        raise typer.BadParameter(str(error)) from error
+    return value
+
+
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON object; everything else goes to stderr.")
 ]
@@ -85,6 +95,16 @@ Acl: TypeAlias = Annotated[
         help="Who may see documents that do not say so themselves. Without it, new ones are for "
         "everyone and known ones keep their readers.",
         callback=_principals,
+    ),
+]
+Where: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="Search only documents whose metadata satisfies it, such as country=DE or price<20. "
+        "May be given more than once; all must hold.",
+        callback=_conditions,
     ),
 ]
 RouteName: TypeAlias = Annotated[

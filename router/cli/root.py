@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from router.cli import ask, chat, demo, doctor, documents, evaluate, graph, ingest, serve
+from router.cli import ask, chat, demo, doctor, documents, evaluate, graph, ingest, search, serve
 from router.cli.options import Invocation
 
 _ABOUT = (
@@ -30,6 +30,7 @@ def build() -> typer.Typer:
     app.command("demo")(demo.demo)
     app.command("ask")(ask.ask)
     app.command("chat")(chat.chat)
+    app.command("search")(search.search)
     app.command("ingest")(ingest.ingest)
     app.add_typer(documents.build(), name="documents")
     app.command("serve")(serve.serve)

@@ -20,6 +20,7 @@ from router.server.health import Live, Ready
 from router.server.keys import Keys
 from router.server.log import server_log
 from router.server.outermost import Outermost, json_bytes
+from router.server.search import PassageById, Searches
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -50,10 +51,14 @@ def create_app(
     models = ModelList(catalogue)
     chat = ChatCompletions(router, catalogue, gate, anonymous=settings.anonymous)
     decisions = Decisions(router, gate, anonymous=settings.anonymous)
+    searches = Searches(router, gate, anonymous=settings.anonymous)
+    passages = PassageById(router, gate, anonymous=settings.anonymous)
     return Starlette(
         routes=[
             Path("/v1/chat/completions", chat, methods=["POST"]),
             Path("/v1/decisions", decisions, methods=["POST"]),
+            Path("/v1/search", searches, methods=["POST"]),
+            Path("/v1/passages/{id:path}", passages, methods=["GET"]),
             Path("/v1/models", models, methods=["GET"]),
             Path("/v1/models/{id:path}", models, methods=["GET"]),
             Path("/healthz", Live(), methods=["GET"]),

@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from backends.base import Message, ModelCard, Sampling
-    from router.answer import Event
+    from backends.base import Message, ModelCard, Passage, Sampling
+    from router.answer import Event, Found
     from router.policy import Decision, Route
+    from router.request import WhereLike
 
 
 class Asks(Protocol):
@@ -23,6 +24,7 @@ class Asks(Protocol):
         adapter: str | None = None,
         sampling: Sampling | None = None,
         schema: Mapping[str, object] | None = None,
+        where: WhereLike = None,
         traceparent: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Event]:
         """Answer event by event; closing the iterator cancels everything beneath."""
@@ -37,6 +39,28 @@ class Asks(Protocol):
         traceparent: Mapping[str, str] | None = None,
     ) -> Decision:
         """Say what the question needs, without answering it."""
+        ...
+
+    async def search(
+        self,
+        query: str,
+        *,
+        principal: str | None = None,
+        where: WhereLike = None,
+        limit: int = 10,
+        traceparent: Mapping[str, str] | None = None,
+    ) -> Found:
+        """Find passages without answering."""
+        ...
+
+    async def passage(
+        self,
+        passage_id: str,
+        *,
+        principal: str | None = None,
+        traceparent: Mapping[str, str] | None = None,
+    ) -> Passage:
+        """Return the passage with that id, if the principal may see it now."""
         ...
 
     async def models(self) -> list[ModelCard]:

@@ -73,6 +73,7 @@ class ChatCompletions:
                 adapter=chosen.adapter,
                 sampling=call.sampling,
                 schema=call.schema,
+                where=call.where,
                 traceparent=trace,
             )
             async with aclosing(events):

@@ -2,7 +2,8 @@
 
 Fields of OpenAI's API that change nothing about the answer (``user``, ``metadata``, ``store`` …)
 are accepted and ignored. Fields that would change it, and that this server does not have, are
-refused by name: an answer that quietly ignores them would be wrong.
+refused by name: an answer that quietly ignores them would be wrong. One field is our own:
+``where``, what documents' metadata must satisfy; ``extra_body`` of OpenAI's clients carries it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from backends.base import Message, Sampling
+from backends.filters import Conditions
 from router.errors import InvalidRequest
+from router.request import read_where
 from router.server.messages import TextPart, read_messages
 
 _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -55,6 +58,7 @@ class ChatBody(BaseModel):
     seed: StrictInt | None = None
     stop: Any = None
     response_format: _ResponseFormat | None = None
+    where: Any = None
 
     # Known so that they can be refused.
     n: Any = None
@@ -80,6 +84,7 @@ class ChatCall:
     conversation: tuple[Message, ...]
     sampling: Sampling
     schema: Mapping[str, object] | None
+    where: Conditions
     stream: bool
     include_usage: bool
 
@@ -128,6 +133,7 @@ def read_chat(body: ChatBody) -> ChatCall:
             stop=_stop(body.stop),
         ),
         schema=_schema(body.response_format),
+        where=read_where(body.where),
         stream=stream,
         include_usage=body.stream_options is not None and body.stream_options.include_usage,
     )

@@ -15,6 +15,7 @@ from router.errors import (
     RouterError,
     Unavailable,
     UnknownModel,
+    UnknownPassage,
     UpstreamFailed,
 )
 
@@ -78,6 +79,7 @@ _STATUS: Final[tuple[tuple[type[RouterError], int], ...]] = (
     (Unauthorized, 401),
     (ForeignHost, 403),
     (UnknownModel, 404),
+    (UnknownPassage, 404),
     (SlowBody, 408),
     (BodyTooLarge, 413),
     (UnsupportedMedia, 415),

@@ -21,6 +21,7 @@ from backends.base import (
     Generator,
     Message,
     ModelCard,
+    Reranker,
     Retriever,
     ScoredPassage,
     SearchQuery,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from backends.base import Vectors
+    from backends.filters import Conditions
     from router.tracing.setup import Tracing
 
 
@@ -91,9 +93,41 @@ class TracedRetriever:
         with _span(self._tracing, "retrieval passages", SpanKind.CLIENT, attributes) as span:
             found = await self._inner.search(query)
             span.set_attribute(names.RETRIEVAL_DOCUMENTS, _documents(found, self._tracing.content))
+            if query.where:
+                # After the search, which knows only fields that documents have.
+                fields = sorted({condition.field for condition in query.where})
+                span.set_attribute(names.FILTER_FIELDS, fields)
             if self._tracing.content:
                 span.set_attribute(names.RETRIEVAL_QUERY, query.text)
+                span.set_attribute(names.FILTER_CONDITIONS, _conditions(query.where))
             return found
+
+
+class TracedReranker:
+    """A `Reranker` with a ``rerank`` span a call."""
+
+    def __init__(
+        self, inner: Reranker, tracing: Tracing, *, provider: str, remote: bool = False
+    ) -> None:
+        self._inner = inner
+        self._tracing = tracing
+        self._provider = provider
+        self._kind = _kind(remote)
+
+    @property
+    def model(self) -> str:
+        return self._inner.model
+
+    async def scores(self, question: str, passages: Sequence[str]) -> Sequence[float]:
+        attributes: dict[str, AttributeValue] = {
+            names.OPERATION: "rerank",
+            names.PROVIDER: self._provider,
+            names.REQUEST_MODEL: self.model,
+            names.RERANKED: len(passages),
+            names.SPAN_KIND: "RERANKER",
+        }
+        with _span(self._tracing, f"rerank {self.model}", self._kind, attributes):
+            return await self._inner.scores(question, passages)
 
 
 class TracedGenerator:
@@ -240,6 +274,10 @@ def _with_context(request: GenerationRequest, span: Span) -> GenerationRequest:
     carrier = dict(request.headers)
     TraceContextTextMapPropagator().inject(carrier, context=trace.set_span_in_context(span))
     return replace(request, headers=carrier)
+
+
+def _conditions(where: Conditions) -> list[str]:
+    return [f"{one.field} {one.operator} {list(one.values)}" for one in where]
 
 
 def _documents(found: Sequence[ScoredPassage], content: bool) -> str:

@@ -41,11 +41,18 @@ class Trace:
     across a ``yield`` leaks into whoever consumes it. Steps get their parent from `context`.
     """
 
-    def __init__(self, tracing: Tracing, *, traceparent: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        tracing: Tracing,
+        workflow: str = names.WORKFLOW,
+        *,
+        traceparent: Mapping[str, str] | None = None,
+    ) -> None:
         """Start it.
 
         Args:
             tracing: Where spans go.
+            workflow: What is done for the caller, one of `names`.
             traceparent: ``traceparent`` and ``tracestate`` of the caller (W3C Trace Context); None
                 continues the span that is current, if there is one.
         """
@@ -53,12 +60,12 @@ class Trace:
         self._content = tracing.content
         self._started = perf_counter()
         self.span = tracing.tracer.start_span(
-            f"invoke_workflow {names.WORKFLOW}",
+            f"invoke_workflow {workflow}",
             context=parent,
             kind=SpanKind.SERVER if traceparent else SpanKind.INTERNAL,
             attributes={
                 names.OPERATION: "invoke_workflow",
-                names.WORKFLOW_NAME: names.WORKFLOW,
+                names.WORKFLOW_NAME: workflow,
                 names.SPAN_KIND: "CHAIN",
             },
         )

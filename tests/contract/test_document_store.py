@@ -7,10 +7,17 @@ import asyncio
 import numpy as np
 import pytest
 
-from backends.base import NewPassage
+from backends.base import NewPassage, PassageId
 from backends.errors import Misconfigured, Refused
 from backends.principals import NOBODY, parse_principals
-from tests.support.stores import OpenStore, embedded, new_document, one_passage, publish
+from tests.support.stores import (
+    OpenStore,
+    embedded,
+    new_document,
+    one_passage,
+    publish,
+    search,
+)
 
 ANA = parse_principals("user:ana")
 HR = parse_principals("group:hr")
@@ -227,3 +234,48 @@ async def test_publishing_at_the_same_time_ends_with_one_winner(open_store: Open
 async def test_a_store_that_works_gives_a_sign_of_life(open_store: OpenStore) -> None:
     async with open_store() as store:
         await asyncio.wait_for(store.ping(), timeout=5)
+
+
+async def test_a_passage_comes_back_by_its_id_as_a_search_finds_it(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        document = new_document("a.md", "Zebra crossing.", title="Traffic", acl="user:ana")
+        await publish(store, document)
+        [found] = await search(store, "zebra")
+        assert await store.passage(found.passage.id, visible_to=ANA) == found.passage
+
+
+async def test_a_passage_is_shown_to_the_documents_readers_only(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        await publish(store, new_document("a.md", "Zebra crossing.", acl="group:hr"))
+        [found] = await search(store, "zebra", who="group:hr")
+        assert await store.passage(found.passage.id, visible_to=HR) == found.passage
+        assert await store.passage(found.passage.id, visible_to=ANA) is None
+        assert await store.passage(found.passage.id, visible_to=NOBODY) is None
+
+
+async def test_a_replaced_or_deleted_passage_is_gone(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        await publish(store, new_document("a.md", "Zebra crossing.", acl="user:ana"))
+        [old] = await search(store, "zebra")
+        await publish(store, new_document("a.md", "Zebra crossings.", acl="user:ana"))
+        [new] = await search(store, "zebra")
+        assert await store.passage(old.passage.id, visible_to=ANA) is None
+        assert await store.passage(new.passage.id, visible_to=ANA) == new.passage
+        await store.delete("a.md")
+        assert await store.passage(new.passage.id, visible_to=ANA) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "\x00", "\ud800", "' OR true --", "../a.md", "x" * 100_000]
+)
+async def test_what_is_no_id_names_no_passage(open_store: OpenStore, text: str) -> None:
+    async with open_store() as store:
+        await publish(store, new_document("a.md", "Zebra crossing.", acl="user:ana"))
+        assert await store.passage(PassageId(text), visible_to=ANA) is None
+
+
+async def test_an_id_is_known_by_its_one_spelling(open_store: OpenStore) -> None:
+    async with open_store() as store:
+        await publish(store, new_document("a.md", "Zebra crossing.", acl="user:ana"))
+        [found] = await search(store, "zebra")
+        assert await store.passage(PassageId(f"{{{found.passage.id}}}"), visible_to=ANA) is None

@@ -25,6 +25,8 @@ from router.app import App
 from router.classify import Scores
 from router.config import Settings
 from router.policy import Policy, Route
+from router.request import MAX_RESULTS
+from router.search import Search
 from router.steps import Parts, Steps
 from router.tracing.ports import TracedEmbedder, TracedGenerator, TracedRetriever
 from router.tracing.setup import Tracing
@@ -87,18 +89,22 @@ class World:
             shares_embedding=True,
             classifier=FixedClassifier(self.facts, self.manner),
             policy=self.policy,
-            evidence=EvidenceFinder(
-                TracedRetriever(self.store, self.tracing),
-                embedder,
-                embedder,
-                min_support=self.min_support,
-                limit=4,
-            ),
+            evidence=self._finder(limit=4),
             agents=agents,
             judge=Judge(judge) if judge else None,
             tracing=self.tracing,
             request_timeout_s=self.request_timeout_s,
             judge_timeout_s=self.judge_timeout_s,
+        )
+
+    def _finder(self, *, limit: int) -> EvidenceFinder:
+        embedder = TracedEmbedder(self.embedder, self.tracing, provider="hashing")
+        return EvidenceFinder(
+            TracedRetriever(self.store, self.tracing),
+            embedder,
+            embedder,
+            min_support=self.min_support,
+            limit=limit,
         )
 
     def _traced(self, generator: ScriptedGenerator | None) -> Generator | None:
@@ -117,6 +123,12 @@ class World:
         app = App(
             settings=Settings(),
             steps=steps,
+            search=Search(
+                self._finder(limit=MAX_RESULTS),
+                self.store,
+                self.tracing,
+                timeout_s=self.request_timeout_s,
+            ),
             graph=build_graph(steps),
             documents=self.store,
             embedder=self.embedder,
@@ -124,15 +136,22 @@ class World:
         )
         return Router(app, loop=asyncio.get_running_loop())
 
-    async def publish(self, source: str, body: str, acl: str | Sequence[str] = "everyone") -> None:
+    async def publish(
+        self,
+        source: str,
+        body: str,
+        acl: str | Sequence[str] = "everyone",
+        **metadata: str,
+    ) -> None:
         """Store a document of one passage."""
         document = NewDocument(
             source=source,
             title=source,
             body=body,
             media_type="text/plain",
-            fingerprint=repr((body, acl)),
+            fingerprint=repr((body, acl, metadata)),
             acl=parse_principals(acl),
+            metadata=metadata,
         )
         passages = [NewPassage(0, len(body), body)]
         await self.store.publish(document, passages, await self.embedder.embed([body]))

@@ -11,10 +11,12 @@ from io import StringIO
 from typing import Any
 
 from agents.base import Citation, Evidence, Token
-from backends.base import DocumentId, Message, ModelCard, PassageId, Sampling, Usage
-from router.answer import Answer, Decided, Event, EvidenceFound, Finished
+from backends.base import DocumentId, Message, ModelCard, Passage, PassageId, Sampling, Usage
+from router.answer import Answer, Decided, Event, EvidenceFound, Finished, Found
 from router.config import ServerSettings
+from router.errors import UnknownPassage
 from router.policy import Decision, Route
+from router.request import WhereLike
 from router.server.asks import Asks
 from router.server.log import server_log
 from router.server.serving import Stop, bound, run
@@ -71,6 +73,7 @@ class Call:
     sampling: Sampling | None = None
     schema: Mapping[str, object] | None = None
     traceparent: Mapping[str, str] | None = None
+    where: object = None
 
 
 @dataclass(slots=True)
@@ -114,11 +117,12 @@ class ScriptedRouter:
         adapter: str | None = None,
         sampling: Sampling | None = None,
         schema: Mapping[str, object] | None = None,
+        where: WhereLike = None,
         traceparent: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Event]:
         """Play the script."""
         self.calls.append(
-            Call(tuple(question), principal, route, adapter, sampling, schema, traceparent)
+            Call(tuple(question), principal, route, adapter, sampling, schema, traceparent, where)
         )
         self.asked.set()
         try:
@@ -151,6 +155,32 @@ class ScriptedRouter:
             self.cancelled.set()
             raise
         return replace(self.decision, route=route or self.decision.route)
+
+    async def search(
+        self,
+        query: str,
+        *,
+        principal: str | None = None,
+        where: WhereLike = None,
+        limit: int = 10,
+        traceparent: Mapping[str, str] | None = None,
+    ) -> Found:
+        """Find nothing."""
+        self.calls.append(
+            Call((Message("user", query),), principal, None, traceparent=traceparent, where=where)
+        )
+        await self._obstacle(0)
+        return Found(query, (), TRACE_ID)
+
+    async def passage(
+        self,
+        passage_id: str,
+        *,
+        principal: str | None = None,
+        traceparent: Mapping[str, str] | None = None,
+    ) -> Passage:
+        """Know none."""
+        raise UnknownPassage("There is no passage with this id that you may see.", field="id")
 
     async def models(self) -> list[ModelCard]:
         """List the scripted models."""
