@@ -6,6 +6,7 @@ from backends.ingest.pipeline import Wishes, ingest_source
 from backends.ingest.query import SqlSource
 from backends.ingest.read import DEFAULT_MAX_BYTES
 from backends.ingest.report import IngestReport, IngestStopped, Problem, Progress
+from backends.ingest.sitemap import SitemapSource
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
@@ -14,6 +15,7 @@ __all__ = [
     "IngestStopped",
     "Problem",
     "Progress",
+    "SitemapSource",
     "SqlSource",
     "Wishes",
     "ingest",

@@ -125,11 +125,12 @@ def _with_whole_source(metadata: Mapping[str, str], source: str) -> Mapping[str,
     named = metadata.get("supersedes")
     if not named:
         return metadata
-    own = PurePosixPath(source)
-    older = own.with_name(PurePosixPath(named).name)
-    if not older.suffix:
-        older = older.with_name(older.name + own.suffix)
-    return {**metadata, "supersedes": str(older)}
+    # Not a path as a whole: a source may be an address, with two slashes at its beginning.
+    folder, slash, own = source.rpartition("/")
+    older = PurePosixPath(named).name
+    if not PurePosixPath(older).suffix:
+        older += PurePosixPath(own).suffix
+    return {**metadata, "supersedes": f"{folder}{slash}{older}"}
 
 
 def _limit(embedder: Embedder) -> int:

@@ -13,12 +13,27 @@ DEFAULT_MAX_BYTES = 50 * 1024 * 1024
 MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd"})
 HTML = frozenset({".html", ".htm", ".xhtml"})
 
+_SUFFIXES = {
+    "text/html": ".html",
+    "application/xhtml+xml": ".html",
+    "application/pdf": ".pdf",
+    "text/markdown": ".md",
+    "text/x-markdown": ".md",
+    "text/csv": ".csv",
+}
+"""Readers by media type; ``text/plain`` and what says nothing leave it to the suffix."""
 
-def read_document(source: str, data: bytes) -> ReadDocument:
+
+def read_document(source: str, data: bytes, *, media_type: str = "") -> ReadDocument:
     """Return the document that a file holds.
 
-    The suffix of ``source`` chooses the reader. An unknown suffix is taken for PDF when the bytes
-    begin like one, else for text.
+    The suffix of ``source`` chooses the reader, unless a server has said what it sends. An unknown
+    suffix is taken for PDF when the bytes begin like one, else for text.
+
+    Args:
+        source: Names the document.
+        data: Its bytes.
+        media_type: As a server calls it; empty when only the suffix tells.
 
     Raises:
         UnreadableDocument: The bytes are empty, binary, damaged, encrypted or hold no text; the
@@ -26,7 +41,8 @@ def read_document(source: str, data: bytes) -> ReadDocument:
     """
     if not data:
         raise UnreadableDocument(source, "is empty", hint="Remove it, or write something into it.")
-    document = _read(source, PurePosixPath(source).suffix.lower(), data)
+    suffix = PurePosixPath(source).suffix.lower()
+    document = _read(source, _SUFFIXES.get(media_type, suffix), data)
     if not document.body.strip():
         raise UnreadableDocument(source, "holds no text", hint="Remove it, or add its text.")
     return document
