@@ -9,6 +9,7 @@ what follows ``__`` in a variable:
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -55,6 +56,8 @@ class Timeouts(BaseModel):
     """Silence in the middle of an answer."""
     embeddings: Seconds = 10.0
     """One call to an embeddings server."""
+    rerank: Seconds = 2.0
+    """One call to a rerank server; after that the ranking of the search stands."""
     judge: Seconds = 3.0
     """The judge's verdict; after that the classifier's decision stands."""
 
@@ -115,6 +118,11 @@ class Settings(BaseSettings):
     embeddings_model: str | None = None
     """Its model name; without ``embeddings_url``, a folder with an ONNX model and tokenizer."""
     embeddings_api_key: SecretStr | None = None
+    rerank_url: str | None = None
+    """A server of ``/v1/rerank`` (vLLM, Jina, Cohere) that orders what a search found."""
+    rerank_model: str | None = None
+    """The name of the cross-encoder on it."""
+    rerank_api_key: SecretStr | None = None
     facts: Literal["auto", "extractive", "model"] = "auto"
     """Who words factual answers: quoted sentences, or the model server; auto prefers the model."""
     judge: bool = False
@@ -157,8 +165,20 @@ class Settings(BaseSettings):
         bare = url.rstrip("/")
         return bare if bare.endswith("/v1") else f"{bare}/v1"
 
+    @field_validator("rerank_url")
+    @classmethod
+    def _with_version(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        bare = url.rstrip("/")
+        return bare if re.search(r"/v\d+$", bare) else f"{bare}/v1"
+
     @model_validator(mode="after")
-    def _named_model(self) -> Self:
+    def _named_models(self) -> Self:
+        if self.rerank_url and not self.rerank_model:
+            raise ValueError("rerank_url needs rerank_model, the model's name on it")
         if self.embeddings_url and not self.embeddings_model:
             raise ValueError("embeddings_url needs embeddings_model, the model's name on it")
         return self

@@ -7,8 +7,10 @@ import json
 import pytest
 
 from backends.memory.generator import ScriptedGenerator
+from backends.memory.reranker import OverlapReranker
 from router.errors import ModelUnavailable
 from router.tracing import names
+from router.tracing.ports import TracedReranker
 from router.tracing.setup import tracing
 from tests.support.collector import collector
 from tests.support.parts import RETURNS, World
@@ -133,3 +135,46 @@ async def test_a_failed_question_is_a_failed_span_without_its_message(
     root = collected.named("invoke_workflow query_router")
     assert root.failed
     assert root.attributes[names.ERROR_TYPE] == "ModelUnavailable"
+
+
+async def test_a_search_is_a_trace_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
+        async with tracing("otlp") as traced:
+            world = World(traced)
+            await world.publish("returns", RETURNS)
+            found = await world.router().search(QUESTION, principal="user:ana")
+
+    root = collected.named("invoke_workflow passage_search")
+    step = collected.named("execute_step retrieve")
+    assert (root.parent_id, root.trace_id) == ("", found.trace_id)
+    assert step.parent_id == root.span_id
+    assert collected.named("retrieval passages").parent_id == step.span_id
+
+
+@pytest.mark.parametrize("content", [False, True])
+async def test_a_filter_is_on_the_span_by_its_fields_and_with_content_by_its_values(
+    monkeypatch: pytest.MonkeyPatch, content: bool
+) -> None:
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
+        async with tracing("otlp", capture_content=content) as traced:
+            world = World(traced)
+            await world.publish("returns", RETURNS, country="Utopia")
+            await world.router().search(QUESTION, principal="user:ana", where={"country": "Utopia"})
+
+    span = collected.named("retrieval passages")
+    assert span.attributes[names.FILTER_FIELDS] == ["country"]
+    assert ("Utopia" in repr(collected.spans)) is content
+
+
+async def test_a_reranking_is_a_span_without_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
+        async with tracing("otlp", capture_content=True) as traced:
+            reranker = TracedReranker(OverlapReranker(), traced, provider="overlap")
+            await reranker.scores(QUESTION, [RETURNS])
+
+    span = collected.named("rerank overlap")
+    assert span.attributes[names.RERANKED] == 1
+    assert RETURNS not in repr(collected.spans)

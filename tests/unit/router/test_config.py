@@ -65,6 +65,8 @@ def test_every_wrong_key_gets_its_own_line(tmp_path: Path) -> None:
     [
         ('vllm_url = "localhost:8000"', "vllm_url"),
         ('embeddings_url = "http://127.0.0.1:1"', "settings"),
+        ('rerank_url = "http://127.0.0.1:1"', "settings"),
+        ('rerank_url = "127.0.0.1:1"\nrerank_model = "cross"', "rerank_url"),
         ('[server]\nanonymous = "ana"', "server.anonymous"),
         ('database_schema = "a; drop"', "database_schema"),
         ("[timeouts]\nrequest = 0", "timeouts.request"),
@@ -75,6 +77,18 @@ def test_a_value_that_cannot_work_is_named(tmp_path: Path, text: str, key: str) 
         load_settings(written(tmp_path, text))
 
     assert [problem.split(":")[0] for problem in wrong.value.problems] == [key]
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("http://127.0.0.1:8001", "http://127.0.0.1:8001/v1"),
+        ("http://127.0.0.1:8001/v1/", "http://127.0.0.1:8001/v1"),
+        ("https://rerank.test/v2", "https://rerank.test/v2"),
+    ],
+)
+def test_a_rerank_server_is_addressed_by_its_version(given: str, taken: str) -> None:
+    assert Settings(rerank_url=given, rerank_model="cross").rerank_url == taken
 
 
 def test_a_secret_stands_in_no_message(tmp_path: Path) -> None:
