@@ -42,13 +42,27 @@ def report(benchmark: Benchmark, outcomes: Outcomes) -> dict[str, Any]:
         "embedder": outcomes.embedder,
         "n": len(outcomes.answerable),
         **_ranking(outcomes, SYSTEM),
-        "latency_ms": {
-            **_figure("p50", partial(np.percentile, q=50), times),
-            **_figure("p99", partial(np.percentile, q=99), times),
-        },
+        "latency_ms": percentiles(times),
         "abstention": _abstention(outcomes),
         "baselines": {name: _ranking(outcomes, name) for name in BASELINES},
     }
+
+
+def percentiles(times: Values) -> dict[str, Any]:
+    """Return the median and the 99th percentile."""
+    import numpy as np
+
+    return {
+        **figure("p50", partial(np.percentile, q=50), times),
+        **figure("p99", partial(np.percentile, q=99), times),
+    }
+
+
+def figure(name: str, statistic: Callable[..., Any], *samples: Values) -> dict[str, Any]:
+    """Return a statistic of some samples and its interval; None for both where one is empty."""
+    if not all(map(len, samples)):
+        return {name: None, f"{name}_ci": None}
+    return {name: float(statistic(*samples)), f"{name}_ci": metrics.interval(statistic, *samples)}
 
 
 def _ranking(outcomes: Outcomes, ranker: str) -> dict[str, Any]:
@@ -57,7 +71,7 @@ def _ranking(outcomes: Outcomes, ranker: str) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, metric in RANKING.items():
         values = [metric(one.ranked[ranker], query.relevant) for query, one in outcomes.answerable]
-        figures |= _figure(name, np.mean, np.array(values))
+        figures |= figure(name, np.mean, np.array(values))
     return figures
 
 
@@ -70,7 +84,7 @@ def _abstention(outcomes: Outcomes) -> dict[str, Any]:
     kinds = sorted({question.kind for question, _ in outcomes.unanswerable} - {""})
     return {
         "threshold": outcomes.min_support,
-        **_figure("coverage", np.mean, answered),
+        **figure("coverage", np.mean, answered),
         **_told_apart(outcomes, support, None),
         "by_kind": {kind: _told_apart(outcomes, support, kind) for kind in kinds},
     }
@@ -86,13 +100,7 @@ def _told_apart(outcomes: Outcomes, support: Values, kind: str | None) -> dict[s
     at_coverage = partial(metrics.false_answer_rate_at_coverage, coverage=COVERAGE)
     return {
         "n": len(others),
-        **_figure("auroc", metrics.auroc, support, unsupported),
-        **_figure("false_answer_rate_at_90_coverage", at_coverage, support, unsupported),
-        **_figure("false_answer_rate", np.mean, falsely),
+        **figure("auroc", metrics.auroc, support, unsupported),
+        **figure("false_answer_rate_at_90_coverage", at_coverage, support, unsupported),
+        **figure("false_answer_rate", np.mean, falsely),
     }
-
-
-def _figure(name: str, statistic: Callable[..., Any], *samples: Values) -> dict[str, Any]:
-    if not all(map(len, samples)):
-        return {name: None, f"{name}_ci": None}
-    return {name: float(statistic(*samples)), f"{name}_ci": metrics.interval(statistic, *samples)}

@@ -89,7 +89,7 @@ async def ask_all(
     from router.app import open_retrieval
 
     async with scratch_schema(settings) as scratch, open_retrieval(scratch) as retrieval:
-        passages = await _ingest(benchmark.corpus, retrieval, on_progress)
+        passages = await ingest_corpus(benchmark.corpus, retrieval, on_progress)
         await gather_statistics(scratch)
         asking = _Asking(retrieval, settings.passages)
         for document in benchmark.corpus[:_WARM_UPS]:
@@ -114,9 +114,16 @@ async def ask_all(
         )
 
 
-async def _ingest(
-    corpus: Sequence[CorpusDocument], retrieval: Retrieval, on_progress: OnProgress
+async def ingest_corpus(
+    corpus: Sequence[CorpusDocument],
+    retrieval: Retrieval,
+    on_progress: OnProgress = lambda *_: None,
 ) -> int:
+    """Publish every document for everyone; return the number of passages.
+
+    Raises:
+        BackendError: As `backends.ingest.ingest_bytes`.
+    """
     from backends.ingest import ingest_bytes
 
     passages = 0
@@ -155,7 +162,7 @@ class _Asking:
         task, began = _task(conversation)
         evidence, ms = await self.ask_for_evidence(task, began)
         deep = await self._deep.find(task, hybrid=False, query=evidence.query)
-        ranked = {SYSTEM: _documents(deep.passages), **await self._baselines(task)}
+        ranked = {SYSTEM: ranked_documents(deep.passages), **await self._baselines(task)}
         return _outcome(ranked, evidence, ms)
 
     async def _baselines(self, task: Task) -> Mapping[str, Sequence[str]]:
@@ -180,10 +187,20 @@ def baselines(found: Sequence[ScoredPassage]) -> Mapping[str, Sequence[str]]:
     texts = {str(one): hit for one, hit in by_id.items()}
     fused = [texts[one] for one in reciprocal_rank_fusion(legs)]
     return {
-        "dense": _documents(dense),
-        "bm25": _documents(lexical),
-        "rrf": _documents(fused),
+        "dense": ranked_documents(dense),
+        "bm25": ranked_documents(lexical),
+        "rrf": ranked_documents(fused),
     }
+
+
+def ranked_documents(found: Sequence[ScoredPassage]) -> Sequence[str]:
+    """Return the ids of the passages' documents, each where its best passage stands."""
+    return list(dict.fromkeys(document_id(hit.passage.source) for hit in found))
+
+
+def document_id(source: str) -> str:
+    """Return the corpus' id of what was ingested under this source."""
+    return source.removesuffix(_SUFFIX)
 
 
 async def _found(finder: EvidenceFinder, task: Task) -> Evidence:
@@ -192,11 +209,6 @@ async def _found(finder: EvidenceFinder, task: Task) -> Evidence:
     if evidence.sufficient or words == evidence.query:
         return evidence
     return await finder.find(task, hybrid=False, query=words)
-
-
-def _documents(found: Sequence[ScoredPassage]) -> Sequence[str]:
-    sources = (hit.passage.source.removesuffix(_SUFFIX) for hit in found)
-    return list(dict.fromkeys(sources))
 
 
 def _task(conversation: Sequence[Message]) -> tuple[Task, float]:
