@@ -40,6 +40,7 @@ class Task:
         schema: JSON schema that the answer must satisfy.
         where: What the documents' metadata must satisfy; can only narrow what is searched.
         model_failed: The model has just failed on this task; asking it again would only take time.
+        carried: Names and phrases of earlier turns that the question leans on; for search alone.
     """
 
     question: str
@@ -51,6 +52,7 @@ class Task:
     schema: Mapping[str, object] | None = None
     where: Conditions = ()
     model_failed: bool = False
+    carried: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, Literal
 
-from agents.pointing import is_small_talk, points_back
+from agents.focus import CARRIED_TURNS, carried, in_focus, names_of
+from agents.mentions import mentions
+from agents.pointing import asks_about_several, is_small_talk, points_back, rests_on
 from agents.swap import PREPOSITION, swapped
 from backends.base import Message
 
@@ -93,8 +96,29 @@ _TERSE_REWORK = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Condensed:
+    """A turn and what it needs of its conversation.
+
+    Attributes:
+        question: The standalone question.
+        carried: Names and noun phrases of the turns before, for the search alone: more than a
+            question can say and stay readable. Empty unless the turn leans on them.
+        leans: Whether the turn cannot be understood alone.
+    """
+
+    question: str
+    carried: str = ""
+    leans: bool = False
+
+
 def condense(conversation: Sequence[Message]) -> str:
-    """Return the last turn as a question of its own.
+    """Return the last turn as a question of its own; see `condensed`."""
+    return condensed(conversation).question
+
+
+def condensed(conversation: Sequence[Message]) -> Condensed:
+    """Return the last turn as a question of its own, and what a search should know besides.
 
     Args:
         conversation: The turns; the last one is the user's.
@@ -102,35 +126,85 @@ def condense(conversation: Sequence[Message]) -> str:
     Returns:
         The last turn unchanged when it does not lean on the conversation.
     """
+    turn = conversation[-1].content.strip()
+    earlier = _earlier(conversation)
+    if not earlier or len(turn) > _BROUGHT_ALONG or is_small_talk(turn):
+        return Condensed(turn)
     asked = answered = None
-    earlier = (m for m in reversed(conversation[:-1]) if m.role in ("user", "assistant"))
-    for message in reversed(list(islice(earlier, _LOOKED_BACK))):
-        said = message.content[: 2 * MAX_CARRIED].strip()[:MAX_CARRIED]
+    for message in earlier:
+        said = message.content
         if message.role == "assistant":
             answered = said or answered
         elif said and not is_small_talk(said[:_BROUGHT_ALONG]) and not _is_rework(said):
-            asked = _standalone(said, asked)[-MAX_CARRIED:]
-    turn = conversation[-1].content.strip()
-    if asked is None or len(turn) > _BROUGHT_ALONG or is_small_talk(turn):
-        return turn
-    if answered is not None and _is_rework(turn):
-        return f"{turn}\n\n“{answered}”"
-    return _standalone(turn, asked)
+            asked = _standalone(said, asked).question[-MAX_CARRIED:]
+    if answered is not None and asked is not None and _is_rework(turn):
+        return Condensed(f"{turn}\n\n“{answered}”", leans=True)
+    return _in_context(_standalone(turn, asked), turn, asked, earlier)
 
 
-def _standalone(turn: str, asked: str | None) -> str:
+def _earlier(conversation: Sequence[Message]) -> list[Message]:
+    """The last turns before this one, oldest first, cut to what is read of them."""
+    spoken = (m for m in reversed(conversation[:-1]) if m.role in ("user", "assistant"))
+    cut = [
+        Message(m.role, m.content[: 2 * MAX_CARRIED].strip()[:MAX_CARRIED])
+        for m in islice(spoken, _LOOKED_BACK)
+    ]
+    return cut[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Standalone:
+    question: str
+    how: Literal["alone", "exchanged", "added", "together"]
+
+
+def _standalone(turn: str, asked: str | None) -> _Standalone:
     if asked is None or len(turn) > _BROUGHT_ALONG:
-        return turn
+        return _Standalone(turn, "alone")
     rest, leads = _without_leads(turn)
     if _BARE.fullmatch(rest):
-        return f"{asked} {turn}"
+        return _Standalone(f"{asked} {turn}", "together")
     opened = bool(leads & {"loose", "tight"})
     if (opened or len(rest.split()) <= 4) and (exchanged := swapped(asked, rest, named=opened)):
-        return exchanged
+        return _Standalone(exchanged, "exchanged")
     whole = _WHOLE.match(rest) or ("tight" not in leads and _WHOLE_AFTER_ALSO.match(rest))
     if opened and not whole:
-        return f"{asked.rstrip('?.! ')}: {rest}"
-    return f"{asked} {turn}" if points_back(rest) else turn
+        return _Standalone(f"{asked.rstrip('?.! ')}: {rest}", "added")
+    if points_back(rest):
+        return _Standalone(f"{asked} {turn}", "together")
+    return _Standalone(turn, "alone")
+
+
+def _in_context(
+    found: _Standalone, turn: str, asked: str | None, earlier: Sequence[Message]
+) -> Condensed:
+    """Add the name in focus, and what the search should know."""
+    if found.how == "exchanged":
+        return Condensed(found.question, leans=True)
+    rest, _ = _without_leads(turn)
+    if found.how == "alone" and not points_back(rest) and not _rests(turn, earlier):
+        return Condensed(turn)
+    name = in_focus(earlier, rest, several=asks_about_several(rest))
+    question = found.question
+    if name and asked is not None and not _is_question(asked):
+        # "Saturday for two, please." said what to look for, not what is asked now.
+        question = turn
+    if name.lower() not in question.lower():
+        question = f"{question} ({name})"
+    if found.how == "added" and question == found.question:
+        return Condensed(question, leans=True)
+    return Condensed(question, carried(earlier, question), leans=True)
+
+
+def _rests(turn: str, earlier: Sequence[Message]) -> bool:
+    if any(one.kind != "adjective" for one in mentions(turn, names_of(earlier))):
+        return False
+    said = " ".join(message.content for message in earlier[-CARRIED_TURNS:])
+    return rests_on(turn, said, earlier[-1].content)
+
+
+def _is_question(asked: str) -> bool:
+    return "?" in asked or re.match(_QUESTION_WORD, asked, re.IGNORECASE) is not None
 
 
 def _is_rework(turn: str) -> bool:

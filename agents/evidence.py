@@ -63,7 +63,7 @@ class EvidenceFinder:
         """Search for what the task's question needs.
 
         Args:
-            task: Its embedding is used again when the query is the question itself.
+            task: Its embedding is used again when the question itself is all that is searched for.
             hybrid: The question also says how to answer; only what to find is searched for.
             query: Other words to search for, from `reformulated`.
 
@@ -71,12 +71,13 @@ class EvidenceFinder:
             BackendError: The store or the embedder failed.
         """
         words = query or (without_manner(task.question) if hybrid else task.question)
-        if words == task.question and task.embedding is not None:
+        searched = f"{words}\n{task.carried}" if task.carried else words
+        if searched == task.question and task.embedding is not None:
             embedding = task.embedding
         else:
-            embedding = (await self._embedder.embed([words]))[0]
+            embedding = (await self._embedder.embed([searched]))[0]
         found = await self._retriever.search(
-            SearchQuery(words, embedding, task.principals, self._limit, where=task.where)
+            SearchQuery(searched, embedding, task.principals, self._limit, where=task.where)
         )
         passages = current(found, words)
         support = await self._support(words, passages)

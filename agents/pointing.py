@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from agents.mentions import phrases
+
 _SMALL_TALK = re.compile(
     r"\b(?:hi|hello|hey|thanks|thank|thx|cheers|bye|goodbye|ok|okay|great|perfect|cool|nice|awesome|"
     r"wonderful|excellent|brilliant|super|understood|appreciated?|alright|sure|fine|good|welcome|"
@@ -66,7 +68,10 @@ _THERE = re.compile(
 )
 _REFERRING = re.compile(
     r"\b(?:the same|the former|the latter|the (?:first|second|last|other) one|which one|instead|"
-    r"again)\b|\bthen\s*[?.!]*$",
+    r"again)\b|\bthen\s*[?.!]*$"
+    r"|\b(?:both|neither|either)\b(?:\s+of\b(?!\s+(?:my|our|the)\b)|\s*[?.!,]|\s+(?:have|has|are|is|"
+    r"offer|come|work|allow|include)\b)|\b(?:are|do|have|can|will)\s+both\s"
+    r"|^which(?:\s+of\s+\w+)?\s+(?:is|are|was|has|have|had|does|do|would|offers?|comes?|gets?|costs?)\b",
     re.IGNORECASE,
 )
 _EXCEPTION = re.compile(r"^(?:\S+\s+){0,3}exceptions?\b[?.!]*(?:\s+\S+){0,3}$", re.IGNORECASE)
@@ -75,6 +80,9 @@ _EXCEPTION = re.compile(r"^(?:\S+\s+){0,3}exceptions?\b[?.!]*(?:\s+\S+){0,3}$", 
 _POINTS_AHEAD = re.compile(r"\b(?:this|these|it)\b[^?.!:]{0,40}:\s*\S", re.IGNORECASE)
 """Translate this sentence: …"""
 
+_OWN_MATTER = re.compile(r"\W*(?:my|our|an?)\s+\w[^.?!]{12,}[.!]", re.IGNORECASE)
+"""My jumper is not in the branch. When can I fetch it?"""
+
 _SECOND_CLAUSE = re.compile(
     # "How long may I return boots if they are worn?": what comes after a whole clause points into
     # it; but "could you tell me if it …" has no clause of its own before the "if".
@@ -82,6 +90,37 @@ _SECOND_CLAUSE = re.compile(
     r"(?:if|when|because|who|which|and|while|after|before|once|unless|but|until)\b",
     re.IGNORECASE,
 )
+
+
+_ON_ITS_WAY: Final = (
+    r"(?:thanks|thank you|thx|cheers|also|another|different|separate|unrelated|by the way|btw|"
+    r"one more|next question|new question|changing|switching|something else)\b"
+)
+_LEAVES = re.compile(rf"\W*(?:\w+\W+){{0,3}}?{_ON_ITS_WAY}", re.IGNORECASE)
+"""A turn that closes the topic before it asks."""
+
+_DEFINITE = re.compile(
+    # A noun with nothing that would say which one: "the rooms", not "the head of HR".
+    rf"\bthe\s+(?!{_HERE_AND_NOW}|(?:same|first|second|last|next|best|most|only|right|whole|new)\b)"
+    r"([a-z]{3,})\b(?!\s+(?:of|for|per|that|which|who|to)\b)",
+    re.IGNORECASE,
+)
+_YES_OR_NO = re.compile(
+    r"(?:(?:(?:can|could|would|do) you (?:tell me|check|know|say|see)|i wonder)\s+)?"
+    r"(?:(?:if|whether)\s+)?(?:is|are|was|were|does|do|did|has|have|will|would|"
+    r"how(?:['’]s|\s+\w+))\s+the\s"
+    r"|what(?:['’]s|\s+is|\s+are)\s+the\s.*\blike\b",
+    re.IGNORECASE,
+)
+_MOST_OWN_WORDS: Final = 5
+"""A turn with more words that mean something describes its matter itself."""
+
+_EXISTS = re.compile(r"(?:is|are|will|was|were)\s+there\b", re.IGNORECASE)
+_HERE = re.compile(r"\bhere\s*[?.!]*$", re.IGNORECASE)
+_OPEN_QUESTION = re.compile(
+    r"(?!.*\b(?:else|further|(?:help|assist)\w*)\b)[^?]*\?\W*$", re.IGNORECASE | re.DOTALL
+)
+_LAST_SENTENCE = re.compile(r"[^.!?\n]*[?]\W*$")
 
 
 def is_small_talk(turn: str) -> bool:
@@ -98,9 +137,49 @@ def points_back(turn: str) -> bool:
     Args:
         turn: At most some hundred characters; longer turns bring their own context.
     """
+    if _OWN_MATTER.match(turn):
+        return False
     words = _POINTS_AHEAD.sub(" ", " ".join(turn.split()))
     clause = _SECOND_CLAUSE.match(words)
     own = clause.group(1) if clause else words
     told = _OWNERS.sub(" ", _EMPTY_IT.sub(" ", own))
     patterns = (_THIS, _THAT, _THERE, _REFERRING, _EXCEPTION)
     return bool(_PRONOUN.search(told)) or any(pattern.search(own) for pattern in patterns)
+
+
+def rests_on(turn: str, earlier: str, answer: str) -> bool:
+    """Whether a turn without any pointing word is still about what was being talked about.
+
+    "Are the bathrooms clean?" does not say which ones. It is about the house that was just offered
+    when the offer is still open, when the noun was said before, or when it is the whole subject of
+    a question for yes or no.
+
+    Args:
+        turn: Without names of its own; at most some hundred characters.
+        earlier: What was said in the last turns.
+        answer: The turn before.
+    """
+    own = phrases(turn)
+    if _LEAVES.match(turn) or sum(len(phrase.split()) for phrase in own) > _MOST_OWN_WORDS:
+        return False
+    nouns = [noun.lower() for noun in _DEFINITE.findall(turn)]
+    unmodified = [noun for noun in nouns if noun in map(str.lower, own)]
+    said = earlier.lower()
+    if any(re.search(rf"\b{re.escape(noun.removesuffix('s'))}", said) for noun in nouns):
+        return True
+    if nouns and _YES_OR_NO.match(turn):
+        return True
+    return _is_open(answer) and bool(unmodified or _EXISTS.match(turn) or _HERE.search(turn))
+
+
+def asks_about_several(turn: str) -> bool:
+    """Whether a turn compares or joins what was named before: both, either, which, them."""
+    return bool(
+        re.search(r"\b(?:both|either|neither|them|they|these|those|which|all)\b", turn, re.I)
+    )
+
+
+def _is_open(answer: str) -> bool:
+    """Whether an answer ends with a question about its matter, not with "Anything else?"."""
+    last = _LAST_SENTENCE.search(answer[-400:])
+    return last is not None and _OPEN_QUESTION.match(last[0]) is not None

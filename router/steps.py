@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from agents.base import Agent, Cited, Evidence, Reply, Task, Token
-from agents.condense import condense
+from agents.condense import condensed
 from agents.errors import AgentError, BrokenFormat, named_by_caller
 from agents.evidence import abstention, reformulated
 from backends.errors import BackendError
@@ -180,14 +180,16 @@ class Steps:
 
     async def _condense(self, state: State, emit: Emit, span: Span) -> Update:
         request = state["run"].request
+        found = condensed(request.conversation)
         task = Task(
-            question=_shortened(condense(request.conversation)),
+            question=_shortened(found.question),
             conversation=request.conversation,
             principals=request.principals,
             adapter=request.adapter,
             sampling=request.sampling,
             schema=request.schema,
             where=request.where,
+            carried=found.carried,
         )
         return {"task": task}
 

@@ -8,12 +8,12 @@ answering is left out. Three simpler rankings of the same passages are kept besi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from agents.base import Task
-from agents.condense import condense
+from agents.condense import condensed
 from agents.evidence import reformulated
 from backends.base import SearchQuery
 from backends.principals import EVERYONE
@@ -214,7 +214,9 @@ async def _found(finder: EvidenceFinder, task: Task) -> Evidence:
 def _task(conversation: Sequence[Message]) -> tuple[Task, float]:
     """The question as the router would search for it, and when work on it began."""
     began = perf_counter()
-    return _task_of(condense(conversation), conversation), began
+    found = condensed(conversation)
+    task = replace(_task_of(found.question, conversation), carried=found.carried)
+    return task, began
 
 
 def _task_of(question: str, conversation: Sequence[Message] = ()) -> Task:
