@@ -79,7 +79,7 @@ def retrieval(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """How well are documents found, and unanswerable questions noticed?
+    """Measure search and abstention on a folder of questions.
 
     Documents go into a schema of their own in the configured database and leave nothing behind.
     """
@@ -143,9 +143,10 @@ def _rankings(figures: Mapping[str, Any]) -> RenderableType:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=max(map(len, _METRICS.values())))
     for title in ("router", *_BASELINES.values()):
-        table.add_column(title, no_wrap=True)
+        # On a narrow terminal the interval goes below its figure.
+        table.add_column(title, min_width=len("[0.000,"))
     rankers = [figures, *(figures["baselines"][name] for name in _BASELINES)]
     for name, title in _METRICS.items():
         table.add_row(title, *(_shown(ranker, name) for ranker in rankers))
