@@ -81,7 +81,7 @@ def read_row(name: str, number: int, row: Mapping[str, object]) -> Row:
 
     ``id`` names it. ``acl`` (an array, or text with commas) or ``owner`` (``ana`` for ``user:ana``)
     says who may see it, nobody when empty. ``title`` and ``body`` or ``text`` are what they say;
-    every other column becomes metadata, and without a body a sentence that can be read.
+    every other column becomes metadata, and without a body part of a sentence that can be read.
 
     Args:
         name: What the rows are called, such as ``orders``.
@@ -154,13 +154,28 @@ _PLURALS: Final = (
 
 
 def _told(title: str, own: str, rest: Mapping[str, object]) -> str:
-    """``Order 4711. Status: shipped. Expected delivery: 2026-11-24.``"""
-    said = [title] if own.casefold() in title.casefold() else [title, own]
+    """``Order 4711: status shipped; expected delivery 2026-11-24.``
+
+    One sentence, so that who quotes one has all that belongs together; long texts come after it.
+    """
+    name = title if own.casefold() in title.casefold() else f"{title}, {own}"
+    short: list[str] = []
+    long: list[str] = []
     for column, value in rest.items():
-        if text := _shown(value).strip():
-            words = _words(column)
-            said.append(f"{words[:1].upper()}{words[1:]}: {text}")
-    return " ".join(line if line.endswith((".", "!", "?")) else f"{line}." for line in said)
+        words, text = _words(column), unix_newlines(_shown(value)).strip()
+        if len(text) > _SHORT or _SEVERAL.search(text):
+            long.append(f"{words[:1].upper()}{words[1:]}: {text}")
+        elif text:
+            short.append(f"{words} {text}")
+    said = f"{name}: {'; '.join(short)}" if short else name
+    ended = said if said.endswith((".", "!", "?")) else f"{said}."
+    return "\n\n".join([ended, *long])
+
+
+_SHORT: Final = 80
+"""Characters; a longer value is a text of its own."""
+
+_SEVERAL: Final = re.compile(r"\n|[.!?;]\s")
 
 
 def _words(name: str) -> str:

@@ -1,8 +1,7 @@
-"""``router ingest``: files and folders into the store."""
+"""``router ingest``: files, websites and rows of a database into the store."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,105 +9,106 @@ import typer
 
 from router.cli.opening import opened_ingestion, run
 from router.cli.options import Acl, Json, invocation
+from router.cli.orders import Order, as_path, order_of
 from router.cli.screen import out, put_json
 
 if TYPE_CHECKING:
     from backends.ingest import IngestReport
-    from backends.principals import Principals
     from router.config import Settings
-
-
-def _path(value: str) -> Path:
-    # What an unset variable leaves would otherwise mean the current folder.
-    if not value.strip():
-        raise typer.BadParameter("a path is empty; write . for the current folder")
-    return Path(value)
-
-
-def _folder_name(value: str | None) -> str | None:
-    from backends.ingest.files import unfit_name
-
-    if value is None:
-        return None
-    if reason := unfit_name(value.strip("/")):
-        raise typer.BadParameter(reason)
-    return value
 
 
 def ingest(
     context: typer.Context,
     paths: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="PATHS",
             help="Markdown, HTML, PDF and text files, or folders of them.",
-            parser=_path,
+            parser=as_path,
+            show_default=False,
         ),
-    ],
+    ] = None,
+    sitemap: Annotated[
+        str | None,
+        typer.Option("--sitemap", metavar="URL", help="The pages that a sitemap lists instead."),
+    ] = None,
+    sql: Annotated[
+        Path | None,
+        typer.Option(
+            "--sql",
+            metavar="FILE",
+            help="The rows of a query instead: columns id and acl or owner, and what they hold.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    sql_url: Annotated[
+        str | None,
+        typer.Option(
+            "--sql-url",
+            metavar="URL",
+            envvar="ROUTER_INGEST_SQL_URL",
+            show_envvar=False,
+            help="PostgreSQL to ask. Better in $ROUTER_INGEST_SQL_URL, where nobody sees it.",
+        ),
+    ] = None,
     acl: Acl = None,
     name: Annotated[
         str | None,
         typer.Option(
             "--name",
             metavar="NAME",
-            help="Call the folder so instead of by its own name; replaces what has that name.",
-            callback=_folder_name,
+            help="Call the folder so instead of by its own name; replaces what has that name. "
+            "What the rows of a query are called, such as orders.",
         ),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete documents that their source no longer has.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="With --prune, also when nothing is left there.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and follow the changes in a folder.")
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option("--every", metavar="SECONDS", min=1, help="Stay, and take it in again."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Take documents in; unchanged ones are skipped."""
-    from backends.principals import EVERYONE, parse_principals
-    from router.cli.progress import report_json, report_line, show_problems
-
-    if name is not None and len(paths) > 1:
-        raise typer.BadParameter("is for a single path", param_hint="--name")
+    order = order_of(paths or [], sitemap, sql, sql_url, acl=acl, name=name)
+    order = order.pruning(prune, allow_empty=allow_empty).staying(watch=watch, every=every)
     settings = invocation(context).settings()
-    readers = frozenset({EVERYONE}) if acl is None else parse_principals(acl)
-    report = run(_ingest(settings, _Order(paths, readers, keeping=acl is None, name=name)))
-    if as_json:
-        put_json(report_json(report) | {"acl": sorted(readers)})
-    else:
-        out().print(report_line(report))
-        out().print(_seen_by(None if acl is None else readers), style="bright_black")
-    show_problems(report)
+    if watch or every:
+        from router.cli.following import follow
+
+        run(follow(settings, order, as_json=as_json))
+        return
+    report = run(_ingest(settings, order))
+    _show(report, order, as_json=as_json)
     if report.problems:
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What to take in; ``keeping``: known documents keep the readers that they have."""
-
-    paths: list[Path]
-    acl: Principals
-    keeping: bool
-    name: str | None
-
-
-async def _ingest(settings: Settings, order: _Order) -> IngestReport:
-    from backends.ingest import ingest as take_in
+async def _ingest(settings: Settings, order: Order) -> IngestReport:
+    from backends.ingest import ingest_source
     from router.cli.progress import ingestion_bar
 
     async with opened_ingestion(settings) as (store, embedder):
         with ingestion_bar(order.paths) as after:
-            return await take_in(
-                order.paths,
-                store=store,
-                embedder=embedder,
-                acl=order.acl,
-                keeping=order.keeping,
-                name=order.name,
-                on_progress=after,
+            return await ingest_source(
+                order.source(), store=store, embedder=embedder, wishes=order.wishes(after)
             )
 
 
-def _seen_by(readers: Principals | None) -> str:
-    if readers is None:
-        return (
-            "New documents are seen by everyone and known ones keep their readers (--acl), "
-            "unless a document says otherwise itself."
-        )
-    if not readers:
-        return "Nobody may see documents that do not say otherwise themselves (empty --acl)."
-    return f"Seen by {', '.join(sorted(readers))}, unless a document says otherwise itself (--acl)."
+def _show(report: IngestReport, order: Order, *, as_json: bool) -> None:
+    from router.cli.progress import report_json, report_line, show_problems
+
+    if as_json:
+        put_json(report_json(report) | {"acl": order.acl_json()})
+    else:
+        out().print(report_line(report))
+        out().print(order.seen_by(), style="bright_black")
+    show_problems(report)

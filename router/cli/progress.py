@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 def ingestion_bar(paths: Sequence[Path]) -> Iterator[Callable[[Progress], None]]:
     """Draw a bar while files go in, on a terminal only.
 
+    Args:
+        paths: Files and folders, whose number is found out first; none for other sources.
+
     Yields:
-        What to call after each file.
+        What to call after each document.
     """
     console = err()
     if not console.is_terminal:
@@ -35,7 +38,7 @@ def ingestion_bar(paths: Sequence[Path]) -> Iterator[Callable[[Progress], None]]
         TextColumn("{task.fields[source]}", style="bright_black", markup=False),
     )
     with Bar(*columns, console=console, transient=True) as shown:
-        task = shown.add_task("", total=_files(paths), source="")
+        task = shown.add_task("", total=_files(paths) if paths else None, source="")
 
         def after(progress: Progress) -> None:
             shown.update(task, advance=1, source=one_line(progress.source, 36))
@@ -48,6 +51,7 @@ def report_json(report: IngestReport) -> dict[str, Any]:
     return {
         "published": report.published,
         "unchanged": report.unchanged,
+        "pruned": report.pruned,
         "passages": report.passages,
         "seconds": round(report.seconds, 2),
         "problems": [
@@ -59,14 +63,15 @@ def report_json(report: IngestReport) -> dict[str, Any]:
 
 def report_line(report: IngestReport) -> str:
     """Return what an ingestion did, as one line."""
+    pruned = f"{report.pruned} pruned, " if report.pruned else ""
     return (
-        f"{count(report.published, 'document')} published, {report.unchanged} unchanged, "
+        f"{count(report.published, 'document')} published, {report.unchanged} unchanged, {pruned}"
         f"{count(report.passages, 'passage')} stored in {report.seconds:.1f} s"
     )
 
 
 def show_problems(report: IngestReport) -> None:
-    """Name each unreadable file with its reason, on standard error."""
+    """Name each problem with its reason, on standard error."""
     console = err()
     for problem in report.problems:
         told = plain(f"{problem.source}: {problem.reason}. {problem.hint}").rstrip()

@@ -16,16 +16,22 @@ ORDER: dict[str, object] = {
 }  # fmt: skip
 
 
-def test_a_row_without_a_body_reads_as_sentences() -> None:
+def test_a_row_without_a_body_reads_as_a_sentence() -> None:
     row = read_row("orders", 1, ORDER)
-    assert row.body == "Order 4711. Status: shipped. Expected delivery: 2026-11-24."
+    assert row.body == "Order 4711: status shipped; expected delivery 2026-11-24."
     assert (row.title, row.acl) == ("Order 4711", ("user:ana",))
     assert row.metadata == {"status": "shipped", "expected_delivery": "2026-11-24"}
 
 
 def test_a_title_stands_before_the_id() -> None:
     row = read_row("products", 1, {"id": 7, "acl": "everyone", "title": "Trail boots", "price": 9})
-    assert row.body == "Trail boots. Product 7. Price: 9."
+    assert row.body == "Trail boots, Product 7: price 9."
+
+
+def test_long_texts_come_after_the_sentence() -> None:
+    note = "Please ring twice. The dog is friendly."
+    row = read_row("orders", 1, {"id": 1, "acl": None, "note": note, "paid": True})
+    assert row.body == f"Order 1: paid yes.\n\nNote: {note}"
 
 
 @pytest.mark.parametrize("column", ["body", "text"])
@@ -51,7 +57,7 @@ def test_a_body_is_taken_as_it_is(column: str) -> None:
 )
 def test_values_are_shown_as_people_write_them(value: object, shown: str, stored: str) -> None:
     row = read_row("things", 1, {"id": 1, "acl": None, "value": value})
-    assert row.body == (f"Thing 1. Value: {shown}." if shown else "Thing 1.")
+    assert row.body == (f"Thing 1: value {shown}." if shown else "Thing 1.")
     assert row.metadata == {"value": stored}
 
 
