@@ -104,7 +104,7 @@ class Condensed:
         question: The standalone question.
         carried: Names and noun phrases of the turns before, for the search alone: more than a
             question can say and stay readable. Empty unless the turn leans on them.
-        leans: Whether the turn cannot be understood alone.
+        leans: Whether the turn cannot be understood alone; a wish about an answer has it along.
     """
 
     question: str
@@ -138,7 +138,7 @@ def condensed(conversation: Sequence[Message]) -> Condensed:
         elif said and not is_small_talk(said[:_BROUGHT_ALONG]) and not _is_rework(said):
             asked = _standalone(said, asked).question[-MAX_CARRIED:]
     if answered is not None and asked is not None and _is_rework(turn):
-        return Condensed(f"{turn}\n\n“{answered}”", leans=True)
+        return Condensed(f"{turn}\n\n“{answered}”")
     return _in_context(_standalone(turn, asked), turn, asked, earlier)
 
 

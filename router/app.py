@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.behavioural import BehaviouralAgent
+from agents.condense_model import ModelCondenser
 from agents.evidence import EvidenceFinder
 from agents.factual import FactualAgent
 from agents.hybrid import HybridAgent
@@ -304,6 +305,9 @@ def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
         Route.HYBRID: HybridAgent(speaking),
     }
     judge = Judge(speaking, model=settings.judge_model) if settings.judge and speaking else None
+    condenser = None
+    if speaking and settings.condense != "rules":
+        condenser = ModelCondenser(speaking, model=settings.judge_model)
     return Parts(
         embedder=reader,
         shares_embedding=shares_embedding,
@@ -315,6 +319,8 @@ def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
         tracing=spans,
         request_timeout_s=settings.timeouts.request,
         judge_timeout_s=settings.timeouts.judge,
+        condenser=condenser,
+        condense_timeout_s=settings.timeouts.condense,
     )
 
 

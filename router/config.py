@@ -58,6 +58,8 @@ class Timeouts(BaseModel):
     """One call to an embeddings server."""
     rerank: Seconds = 2.0
     """One call to a rerank server; after that the ranking of the search stands."""
+    condense: Seconds = 2.0
+    """The model's standalone question; after that the one by rules stands."""
     judge: Seconds = 3.0
     """The judge's verdict; after that the classifier's decision stands."""
 
@@ -125,10 +127,13 @@ class Settings(BaseSettings):
     rerank_api_key: SecretStr | None = None
     facts: Literal["auto", "extractive", "model"] = "auto"
     """Who words factual answers: quoted sentences, or the model server; auto prefers the model."""
+    condense: Literal["auto", "model", "rules"] = "auto"
+    """Who rewrites a turn that leans on its conversation; auto takes the model server, if any."""
     judge: bool = False
     """Ask the model server when the classifier is uncertain."""
     judge_model: str | None = None
-    """The model that judges; without it the default one, which should then not be a persona."""
+    """The model that judges, and rewrites questions; without it the default one, which should then
+    not be a persona."""
     policy: Path | None = None
     """A policy file instead of the one that ships."""
     passages: Annotated[int, Field(ge=1, le=50)] = 6
@@ -179,6 +184,8 @@ class Settings(BaseSettings):
     def _named_models(self) -> Self:
         if self.rerank_url and not self.rerank_model:
             raise ValueError("rerank_url needs rerank_model, the model's name on it")
+        if self.condense == "model" and not self.vllm_url:
+            raise ValueError('condense = "model" needs vllm_url, the model server to ask')
         if self.embeddings_url and not self.embeddings_model:
             raise ValueError("embeddings_url needs embeddings_model, the model's name on it")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from agents.base import Agent, Cited, Evidence, Reply, Task, Token
-from agents.condense import condensed
+from agents.condense import Condensed, condensed
 from agents.errors import AgentError, BrokenFormat, named_by_caller
 from agents.evidence import abstention, reformulated
 from backends.errors import BackendError
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from agents.base import AgentEvent
+    from agents.condense_model import ModelCondenser
     from agents.evidence import EvidenceFinder
     from agents.judge import Judge
-    from backends.base import Embedder
+    from backends.base import Embedder, Message
     from router.classify import Classifier
     from router.tracing.setup import Tracing
 
@@ -110,6 +111,8 @@ class Parts:
     tracing: Tracing
     request_timeout_s: float
     judge_timeout_s: float
+    condenser: ModelCondenser | None = None
+    condense_timeout_s: float = 2.0
 
 
 class Steps:
@@ -180,7 +183,7 @@ class Steps:
 
     async def _condense(self, state: State, emit: Emit, span: Span) -> Update:
         request = state["run"].request
-        found = condensed(request.conversation)
+        found = await self._condensed(request.conversation, span)
         task = Task(
             question=_shortened(found.question),
             conversation=request.conversation,
@@ -192,6 +195,25 @@ class Steps:
             carried=found.carried,
         )
         return {"task": task}
+
+    async def _condensed(self, conversation: Sequence[Message], span: Span) -> Condensed:
+        """By rules; a turn that leans on its conversation by the model, where one is asked."""
+        found, model = condensed(conversation), self._parts.condenser
+        span.set_attribute(names.CONDENSED_BY, "rules")
+        if model is None or not found.leans:
+            return found
+        try:
+            async with asyncio.timeout(self._parts.condense_timeout_s):
+                question = await model.question(conversation)
+        except (BackendError, BrokenFormat, TimeoutError) as error:
+            # The question by rules stands; a model is a help, not a requirement.
+            span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
+            span.set_attribute(names.CONDENSE_FAILURE, str(error) or "It took too long.")
+            return found
+        span.set_attribute(names.CONDENSED_BY, "model")
+        if question == conversation[-1].content.strip():
+            return Condensed(question)
+        return replace(found, question=question)
 
     async def _classify(self, state: State, emit: Emit, span: Span) -> Update:
         task, run = state["task"], state["run"]

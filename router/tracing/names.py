@@ -54,6 +54,8 @@ FILTER_CONDITIONS: Final = "router.filter.conditions"
 RERANKED: Final = "router.reranked"
 CITATIONS: Final = "router.citations"
 ATTEMPT: Final = "router.attempt"
+CONDENSED_BY: Final = "router.condensed_by"
+CONDENSE_FAILURE: Final = "router.condense.failure"
 OUTCOME: Final = "router.outcome"
 
 WORKFLOW: Final = "query_router"
