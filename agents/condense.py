@@ -33,7 +33,8 @@ _LOOKED_BACK: Final = 8
 _LEAD = re.compile(
     r"\s*(?:(?P<greeting>(?:hi|hello|hey|thanks|thank you|thx|cheers|hallo|danke)(?![-\w])"
     r"(?:\s+(?:there|a lot|so much|very much|all|team))?|"
-    r"(?:great|perfect|cool|nice|good|got it|all right|alright|sure|yes|no|sorry|oh)(?=\s*[,.!;:]))"
+    r"(?:great|perfect|cool|nice|good|got it|all right|alright|sure|yes|no|sorry|oh)(?=\s*[,.!;:])"
+    r"|ok(?:ay)?(?=\s*[.!;]))"
     r"|(?P<loose>so(?! (?:far|many|much|called))|also|ok(?:ay)?|then|now|(?:well|plus)(?=,))"
     r"|(?P<tight>and|but|or|what about|how about|what(?=\s+if\b)|und|aber|was ist mit))\b"
     r"[\s,.!;:–-]*",

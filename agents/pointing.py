@@ -56,7 +56,7 @@ _THAT = re.compile(
     r"when|why|how|about|for|of|to|in|on|at|with|by|from|like|than|after|before|without|under|over|"
     r"(?<!problem )(?<!issue )(?<!thing )(?<!point )(?<!reason )(?:is|was))\s+)"
     rf"(?:that|those)\b(?!\s+(?:{_HERE_AND_NOW}|who\b))"
-    r"|\b(?:that|those)\s*(?:[?.!,;]|$)",
+    r"|\b(?:that|those)\s*(?:[?.!,;]|$)|\bthat\s+(?:as|too|without|instead|myself|online|now)\b",
     re.IGNORECASE,
 )
 _THERE = re.compile(

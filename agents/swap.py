@@ -19,6 +19,16 @@ _CALENDAR = re.compile(
     re.IGNORECASE,
 )
 _NAME: Final = r"(?:the\s+)?[A-ZÄÖÜ][\w’'-]*[a-z](?:\s+[A-ZÄÖÜ][\w’'-]+)*|the U[KS]A?|U[KS]A?|EU"
+_SEVERAL = re.compile(r"(?:[a-z]{3,}\s+)?[a-z]{2,}[a-rt-z]s")
+_THING = re.compile(
+    r"\b(?:(?:I|we|you|they|one|people)\s+[a-z]+|for|of|with|about)\s+"
+    r"([a-z]{2,}[a-rt-z]s)\b",
+    re.IGNORECASE,
+)
+_NO_THING = re.compile(
+    r"days|hours|weeks|months|years|euros|things|times|always|this|his|others|was|has|does",
+    re.IGNORECASE,
+)
 _LONGEST_DETAIL: Final = 6
 """Words; more than that is a sentence, not a detail."""
 
@@ -46,6 +56,8 @@ def swapped(asked: str, rest: str, *, named: bool) -> str | None:
         spans = _same_preposition(asked, phrase.group(1), detail)
     elif named and re.fullmatch(_NAME, bare) and not _CALENDAR.match(bare):
         spans = _names(asked)
+    elif named and _SEVERAL.fullmatch(bare):
+        spans = _things(asked)
     else:
         return None
     if spans:
@@ -87,6 +99,15 @@ def _same_preposition(asked: str, preposition: str, detail: str) -> list[tuple[i
 def _names(asked: str) -> list[tuple[int, int]]:
     found = re.finditer(rf"\b(?:in|at|for|from|to|with|für|bei)\s+({_NAME})(?![\w’'-])", asked)
     return [name.span(1) for name in found if not _CALENDAR.match(name.group(1))]
+
+
+def _things(asked: str) -> list[tuple[int, int]]:
+    """The one plural without an article, if it is clear where it begins: "may I return boots".
+
+    In "wash winter boots" it is not clear, and "how many days" asks for a number, not for days.
+    """
+    found = [thing for thing in _THING.finditer(asked) if not _NO_THING.fullmatch(thing.group(1))]
+    return [found[0].span(1)] if len(found) == 1 else []
 
 
 def _kind(detail: str) -> str:
