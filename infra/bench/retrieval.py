@@ -84,9 +84,9 @@ Answer = tuple[Sequence[str], float]
 async def _questions(
     queries: Sequence[Query], retrieval: Retrieval
 ) -> Sequence[tuple[str, Vector]]:
-    from agents.condense import condense
+    from router.evaluation.retrieval import searched_task, searched_words
 
-    texts = [condense(query.conversation) for query in queries]
+    texts = [searched_words(searched_task(query.conversation)) for query in queries]
     return [(text, (await retrieval.embedder.embed([text]))[0]) for text in texts]
 
 

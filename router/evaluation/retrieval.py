@@ -1,8 +1,9 @@
 """Asks the questions of a benchmark through the production path, in a schema of their own.
 
-Documents go in by `backends.ingest`, conversations through `agents.condense`, and what is found and
-whether it is enough comes from the evidence finder that a router would have; nothing but the
-answering is left out. Three simpler rankings of the same passages are kept beside it.
+Documents go in by `backends.ingest`, conversations through the rules of `agents.condense`, and
+what is found and whether it is enough comes from the evidence finder that a router would have;
+nothing but the answering is left out. Three simpler rankings of the same passages are kept beside
+it.
 """
 
 from __future__ import annotations
@@ -101,8 +102,7 @@ async def ask_all(
             on_progress("asking", len(answerable), total)
         unanswerable = []
         for question in benchmark.unanswerable:
-            task, began = _task(question.conversation)
-            evidence, ms = await asking.ask_for_evidence(task, began)
+            evidence, ms = await asking.ask_for_evidence(searched_task(question.conversation))
             unanswerable.append((question, _outcome({}, evidence, ms)))
             on_progress("asking", len(answerable) + len(unanswerable), total)
         return Outcomes(
@@ -159,17 +159,18 @@ class _Asking:
         return evidence, (perf_counter() - began) * 1000
 
     async def ask_and_rank(self, conversation: Sequence[Message]) -> Outcome:
-        task, began = _task(conversation)
+        began = perf_counter()
+        task = searched_task(conversation)
         evidence, ms = await self.ask_for_evidence(task, began)
         deep = await self._deep.find(task, hybrid=False, query=evidence.query)
         ranked = {SYSTEM: ranked_documents(deep.passages), **await self._baselines(task)}
         return _outcome(ranked, evidence, ms)
 
     async def _baselines(self, task: Task) -> Mapping[str, Sequence[str]]:
-        embedding = (await self._retrieval.embedder.embed([task.question]))[0]
+        words = searched_words(task)
         query = SearchQuery(
-            task.question,
-            embedding,
+            words,
+            (await self._retrieval.embedder.embed([words]))[0],
             task.principals,
             limit=2 * CANDIDATES,
             candidates=CANDIDATES,
@@ -179,13 +180,12 @@ class _Asking:
 
 def baselines(found: Sequence[ScoredPassage]) -> Mapping[str, Sequence[str]]:
     """Rank the documents of all that both legs found: by cosine, by BM25, and by both ranks."""
-    by_id = {hit.passage.id: hit for hit in found}
+    by_id = {str(hit.passage.id): hit for hit in found}
     dense = sorted(found, key=lambda hit: -hit.similarity)[:CANDIDATES]
     matched = [hit for hit in found if hit.lexical > 0]
     lexical = sorted(matched, key=lambda hit: -hit.lexical)[:CANDIDATES]
     legs = [[str(hit.passage.id) for hit in leg] for leg in (dense, lexical)]
-    texts = {str(one): hit for one, hit in by_id.items()}
-    fused = [texts[one] for one in reciprocal_rank_fusion(legs)]
+    fused = [by_id[one] for one in reciprocal_rank_fusion(legs)]
     return {
         "dense": ranked_documents(dense),
         "bm25": ranked_documents(lexical),
@@ -203,20 +203,23 @@ def document_id(source: str) -> str:
     return source.removesuffix(_SUFFIX)
 
 
+def searched_task(conversation: Sequence[Message]) -> Task:
+    """Return the task that the router's rules make of a conversation, asked by everyone."""
+    found = condensed(conversation)
+    return replace(_task_of(found.question, conversation), carried=found.carried)
+
+
+def searched_words(task: Task) -> str:
+    """Return what the evidence finder searches for."""
+    return f"{task.question}\n{task.carried}" if task.carried else task.question
+
+
 async def _found(finder: EvidenceFinder, task: Task) -> Evidence:
     evidence = await finder.find(task, hybrid=False)
     words = reformulated(evidence.query)
     if evidence.sufficient or words == evidence.query:
         return evidence
     return await finder.find(task, hybrid=False, query=words)
-
-
-def _task(conversation: Sequence[Message]) -> tuple[Task, float]:
-    """The question as the router would search for it, and when work on it began."""
-    began = perf_counter()
-    found = condensed(conversation)
-    task = replace(_task_of(found.question, conversation), carried=found.carried)
-    return task, began
 
 
 def _task_of(question: str, conversation: Sequence[Message] = ()) -> Task:
