@@ -88,7 +88,8 @@ class SearchQuery:
         embedding: Of the text, by the model that the documents were embedded with.
         limit: Most passages to return.
         where: What the documents' metadata must satisfy, all of it; can only narrow.
-        candidates: How deep the dense and the BM25 ranking are read before they are fused.
+        candidates: How deep the dense and the BM25 ranking are read before they are fused; None
+            for what suits the limit.
     """
 
     text: str
@@ -96,7 +97,12 @@ class SearchQuery:
     principals: Principals
     limit: int = 8
     where: Conditions = ()
-    candidates: int = 50
+    candidates: int | None = None
+
+    @property
+    def depth(self) -> int:
+        """How deep the two rankings are read."""
+        return max(50, self.limit) if self.candidates is None else self.candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +250,14 @@ class DocumentStore(Protocol):
 
     async def delete(self, source: str) -> bool:
         """Remove a document with all its versions, vectors and statistics; False when unknown."""
+        ...
+
+    async def settle(self) -> None:
+        """Bring up to date what need not be so after every publish; call it after many.
+
+        Raises:
+            Unavailable: The store cannot be reached in time.
+        """
         ...
 
     async def ping(self) -> None:

@@ -213,8 +213,8 @@ async def open_store(
     Raises:
         BackendError: The database cannot be reached or is not what it must be.
     """
-    from backends.pgvector import PgvectorStore
-    from backends.postgres import Limits, migrate, open_pool
+    from backends.pgvector import open_pgvector
+    from backends.postgres import Limits, migrate
 
     limits = Limits(
         acquire_s=settings.timeouts.database,
@@ -224,13 +224,15 @@ async def open_store(
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(open_database(settings))
         await migrate(url, schema=settings.database_schema)
-        pool = await stack.enter_async_context(
-            open_pool(url, schema=settings.database_schema, limits=limits)
+        yield await stack.enter_async_context(
+            open_pgvector(
+                url,
+                schema=settings.database_schema,
+                limits=limits,
+                model=embedder.model if embedder else None,
+                dimension=embedder.dimension if embedder else 0,
+            )
         )
-        if embedder is None:
-            yield PgvectorStore(pool)
-        else:
-            yield PgvectorStore(pool, model=embedder.model, dimension=embedder.dimension)
 
 
 def _import_what_is_slow() -> None:

@@ -19,6 +19,8 @@ from backends.base import (
     ScoredPassage,
     SearchQuery,
 )
+from backends.errors import UnknownField
+from backends.filters import INTERNAL, holds
 from backends.publishing import check_publishable, check_vectors
 from backends.terms import (
     MAX_QUESTION_TERMS,
@@ -30,8 +32,6 @@ from backends.terms import (
 if TYPE_CHECKING:
     from backends.base import Vector, Vectors
     from backends.principals import Principals
-
-_CANDIDATES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,9 @@ class MemoryStore:
         self._dimension = dimension
         self._stored: dict[str, _Stored] = {}
 
+    async def settle(self) -> None:
+        """Return at once: brute force needs no index."""
+
     async def ping(self) -> None:
         """Return at once: there is nothing that could be down."""
 
@@ -75,14 +78,18 @@ class MemoryStore:
             return ()
         check_vectors(query.embedding, (self._dimension,), "of the question")
         scored = self._scored(query)
-        most = max(_CANDIDATES, query.limit)
-        dense = sorted(scored, key=lambda one: -one.similarity)[:most]
-        lexical = sorted(scored, key=lambda one: (-one.lexical, -one.similarity))[:most]
         if not scored:
+            self._require_fields(query)
             return ()
+        most = query.depth
+        dense = sorted(scored, key=lambda one: -one.similarity)[:most]
+        ranked = sorted(scored, key=lambda one: -one.lexical)[:most]
+        lexical = [one for one in ranked if one.lexical > 0]
         replaced = self._replaced(query.principals)
         by_similarity = _scale([one.similarity for one in dense])
-        by_lexical = _scale([one.lexical for one in lexical])
+        # A leg that is not full has passages without any of the terms at its end.
+        full = len(lexical) == most
+        by_lexical = _scale([one.lexical for one in lexical] + [0.0] * (not full))
         fused = [
             ScoredPassage(
                 one.passage,
@@ -196,8 +203,16 @@ class MemoryStore:
                 sum(indexed.weights.get(term, 0.0) * value for term, value in worth.items()),
             )
             for stored in self._visible(query.principals)
+            if holds(query.where, stored.info.metadata)
             for indexed in stored.passages
         ]
+
+    def _require_fields(self, query: SearchQuery) -> None:
+        visible = self._visible(query.principals)
+        known = sorted({name for one in visible for name in one.info.metadata} - INTERNAL)
+        for condition in query.where:
+            if condition.field not in known:
+                raise UnknownField(condition.field, known)
 
     def _worth(self, terms: Sequence[int]) -> Mapping[int, float]:
         """What each term of a question is worth, the rarest ones of those that occur at all."""

@@ -1,32 +1,56 @@
-"""The store's statements, except the search, which has a file of its own."""
+"""The store's statements. What is read on somebody's behalf goes through the functions of
+``postgres/migrations/0003_reading.sql``, which alone know how to search."""
 
 from __future__ import annotations
-
-CLAIM_SPACE = """
-INSERT INTO embedding_space (model, dimension) VALUES (%(model)s, %(dimension)s)
-ON CONFLICT (single) DO NOTHING
-"""
-
-SPACE = "SELECT model, dimension FROM embedding_space"
-
-# Shared, so that publishers do not wait for one another, but the space cannot change beneath them.
-SPACE_HELD = "SELECT model, dimension FROM embedding_space FOR SHARE"
-
-# Waits for publishers under way, and keeps new ones out, until the transaction ends.
-LOCK_SPACE = "LOCK TABLE embedding_space IN EXCLUSIVE MODE"
-
-CHANGE_SPACE = """
-UPDATE embedding_space SET model = %(model)s, dimension = %(dimension)s
-WHERE NOT EXISTS (SELECT FROM document)
-RETURNING model, dimension
-"""
-
-FINGERPRINTS = "SELECT source, fingerprint FROM document WHERE source = ANY(%s::text[])"
 
 _COLUMNS = """
     document.id, source, live_version, title, media_type, fingerprint, acl, passages, characters,
     updated_at, metadata
 """
+
+# --- on somebody's behalf ------------------------------------------------------------------------
+
+SEARCH = """
+SELECT * FROM search_passages(
+    %(model)s, %(dimension)s, %(principals)s::text[], %(terms)s::integer[], %(most_terms)s,
+    %(embedding)s::halfvec, %(conditions)s::jsonb, %(candidates)s, %(most)s, %(today)s, %(exact)s
+)
+"""
+
+VISIBLE_FIELDS = "SELECT visible_fields(%s::text[])"
+
+VISIBLE_DOCUMENTS = f"""
+SELECT {_COLUMNS} FROM visible_documents(%(principals)s::text[], %(after)s, %(limit)s) AS document
+"""
+
+VISIBLE_BODY = """
+SELECT (found).*, body FROM visible_body(%(principals)s::text[], %(source)s)
+"""
+
+VISIBLE_PASSAGE = "SELECT * FROM visible_passage(%(principals)s::text[], %(id)s)"
+
+# --- the operator's ------------------------------------------------------------------------------
+
+FINGERPRINTS = "SELECT source, fingerprint FROM document WHERE source = ANY(%s::text[])"
+
+DOCUMENTS = f"""
+SELECT {_COLUMNS}
+FROM document
+WHERE source COLLATE "C" > %(after)s
+ORDER BY source COLLATE "C"
+LIMIT %(limit)s::bigint
+"""
+
+STORED = f"SELECT {_COLUMNS} FROM document WHERE source = %(source)s"
+
+DOCUMENT = f"""
+SELECT {_COLUMNS}, body
+FROM document
+JOIN document_version ON document_id = document.id AND version = live_version
+WHERE source = %(source)s
+"""
+
+# --- publishing ----------------------------------------------------------------------------------
 
 # The row stays locked until the transaction ends: a second publisher of the source waits here, and
 # gets no row when the first has published the same.
@@ -55,9 +79,13 @@ INSERT_VERSION = "INSERT INTO document_version (document_id, version, body) VALU
 
 COPY_PASSAGES = """
 COPY passage (
-    document_id, version, ordinal, start_offset, end_offset, page, heading, text, embedding, weights
+    id, document_id, version, ordinal, start_offset, end_offset, page, heading, text
 ) FROM STDIN
 """
+
+COPY_TERMS = "COPY passage_terms (passage_id, document_id, terms, weights) FROM STDIN"
+
+COPY_EMBEDDINGS = "COPY {} (passage_id, document_id, embedding) FROM STDIN"
 
 # While the old and the new passages of a document are both there: count the new ones in and the
 # others out; without a version, all out. In the order of the hashes, so that two publishers that
@@ -65,14 +93,11 @@ COPY passage (
 # occur nowhere any more.
 COUNT_TERMS = """
 WITH change AS (
-    SELECT
-        split_part(entry, ':', 1)::integer AS hash,
-        sum(CASE WHEN version = %(version)s::integer THEN 1 ELSE -1 END) AS passages
+    SELECT hash, sum(CASE WHEN version = %(version)s::integer THEN 1 ELSE -1 END) AS passages
     FROM passage
-    CROSS JOIN LATERAL unnest(
-        string_to_array(btrim(split_part(weights::text, '/', 1), '{}'), ',')
-    ) AS entry
-    WHERE document_id = %(document)s
+    JOIN passage_terms ON passage_id = passage.id
+    CROSS JOIN LATERAL unnest(terms) AS hash
+    WHERE passage.document_id = %(document)s
     GROUP BY 1
     HAVING sum(CASE WHEN version = %(version)s::integer THEN 1 ELSE -1 END) <> 0
 ),
@@ -97,32 +122,88 @@ UPDATE corpus SET passages = passages + (
 
 DELETE_OLD_PASSAGES = "DELETE FROM passage WHERE document_id = %s AND version <> %s"
 
-DOCUMENTS = f"""
-SELECT {_COLUMNS}
-FROM document
-WHERE source COLLATE "C" > %(after)s AND (%(everything)s OR acl && %(principals)s::text[])
-ORDER BY source COLLATE "C"
-LIMIT %(limit)s::bigint
-"""
-
-STORED = f"SELECT {_COLUMNS} FROM document WHERE source = %(source)s"
-
-DOCUMENT = f"""
-SELECT {_COLUMNS}, body
-FROM document
-JOIN document_version ON document_id = document.id AND version = live_version
-WHERE source = %(source)s AND (%(everything)s OR acl && %(principals)s::text[])
-"""
-
-PASSAGE = """
-SELECT
-    passage.id, document_id, title, source, version, ordinal, start_offset, end_offset, text,
-    heading, page
-FROM passage
-JOIN document ON document_id = document.id AND version = live_version
-WHERE passage.id = %(id)s AND acl && %(principals)s::text[]
-"""
-
 LOCK_DOCUMENT = "SELECT id FROM document WHERE source = %s FOR UPDATE"
 
 DELETE_DOCUMENT = "DELETE FROM document WHERE id = %s"
+
+# --- embedding spaces ----------------------------------------------------------------------------
+
+LIVE_SPACE = "SELECT id, model, dimension FROM embedding_space WHERE state = 'live'"
+
+# Shared, so that publishers do not wait for one another, but the space cannot change beneath them.
+LIVE_SPACE_HELD = f"{LIVE_SPACE} FOR SHARE"
+
+SPACES = "SELECT id, model, dimension, state FROM embedding_space ORDER BY id"
+
+ANY_DOCUMENT = "SELECT EXISTS (SELECT FROM document)"
+
+# Waits for publishers under way, and keeps new ones out, until the transaction ends.
+LOCK_SPACES = "LOCK TABLE embedding_space IN EXCLUSIVE MODE"
+
+RETIRE_SPACE = "UPDATE embedding_space SET state = 'old' WHERE state = 'live'"
+
+ADD_SPACE = """
+INSERT INTO embedding_space (model, dimension, state)
+VALUES (%(model)s, %(dimension)s, %(state)s)
+ON CONFLICT (model, dimension) DO UPDATE SET state = EXCLUDED.state
+RETURNING id, create_embedding_table(id, dimension)
+"""
+
+FORGET_SPACE = "DELETE FROM embedding_space WHERE id = %s"
+
+DROP_SPACE = "DROP TABLE IF EXISTS {}"
+
+UNEMBEDDED = """
+SELECT passage.id, document.title, passage.heading, passage.text
+FROM passage
+JOIN document ON document.id = passage.document_id
+WHERE passage.id > %(after)s
+    AND NOT EXISTS (SELECT FROM {space} AS one WHERE one.passage_id = passage.id)
+ORDER BY passage.id
+LIMIT %(most)s
+"""
+
+# A passage may be gone by now, or be going; what is here stays until the vector is.
+EMBED = """
+INSERT INTO {space} (passage_id, document_id, embedding)
+SELECT passage.id, passage.document_id, vector::halfvec
+FROM unnest(%(ids)s::uuid[], %(vectors)s::text[]) AS given (id, vector)
+JOIN passage USING (id)
+FOR KEY SHARE OF passage
+ON CONFLICT (passage_id) DO NOTHING
+"""
+
+COUNT_ALL = "SELECT passages FROM corpus"
+
+# --- the index -----------------------------------------------------------------------------------
+
+HAS_INDEX = """
+SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)
+"""
+
+DROP_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS {index}"
+
+# More links and a wider search than pgvector's defaults (16, 64), with which too many of the true
+# neighbours are missed; infra/bench/scale.py prints how many are found.
+BUILD_INDEX = """
+CREATE INDEX CONCURRENTLY {index} ON {space}
+USING hnsw (embedding halfvec_ip_ops) WITH (m = 24, ef_construction = 128)
+"""
+
+# --- explaining ----------------------------------------------------------------------------------
+
+SEARCH_PLAN = """
+SELECT plan.*, search_statement(plan.space, plan.dense, plan.lexical) AS statement
+FROM search_plan(
+    %(model)s, %(dimension)s, %(principals)s::text[], %(terms)s::integer[], %(most_terms)s,
+    %(exact)s
+) AS plan
+WHERE plan.space IS NOT NULL
+"""
+
+SEARCH_SETTINGS = """
+SELECT set_config(split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1), true)
+FROM pg_proc
+CROSS JOIN LATERAL unnest(proconfig) AS setting
+WHERE pg_proc.oid = 'search_passages'::regproc
+"""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pgvector import HalfVector, SparseVector
+import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from backends.base import (
-    DocumentId,
     DocumentInfo,
     NewDocument,
     NewPassage,
@@ -24,18 +23,26 @@ from backends.base import (
     ScoredPassage,
     SearchQuery,
 )
-from backends.errors import Misconfigured
-from backends.pgvector import statements
-from backends.postgres.pool import Connection, Pool, connection, ping
-from backends.principals import Principal, Principals
+from backends.errors import Misconfigured, UnknownField
+from backends.filters import INTERNAL
+from backends.pgvector import rows, statements
+from backends.pgvector.spaces import (
+    Reindexing,
+    Space,
+    build_index,
+    check,
+    claim,
+    embedded_otherwise,
+    purge,
+    table,
+)
+from backends.postgres.pool import Connection, Limits, Pool, connection, open_pool, ping
+from backends.principals import Principals
 from backends.publishing import check_publishable, check_vectors, storable
-from backends.terms import DIMENSIONS, MAX_QUESTION_TERMS, passage_weights, question_terms
+from backends.terms import MAX_QUESTION_TERMS, passage_weights, question_terms
 
 if TYPE_CHECKING:
-    from backends.base import Vector, Vectors
-
-_CANDIDATES = 50
-"""Passages that each leg of the search brings along."""
+    from backends.base import Vectors
 
 _BATCH = 500
 """Passages sent at a time, which keeps every statement short."""
@@ -43,40 +50,89 @@ _BATCH = 500
 _LONG_QUESTION = 4_000
 """Characters from which analysing a question would hold up the event loop."""
 
-_NO_MODEL = "none"
+_OTHER_SPACE = "RS001"
+"""SQLSTATE of search_plan for documents that another model has embedded."""
+
+
+@asynccontextmanager
+async def open_pgvector(
+    url: str,
+    *,
+    schema: str,
+    limits: Limits | None = None,
+    model: str | None = None,
+    dimension: int = 384,
+) -> AsyncIterator[PgvectorStore]:
+    """Open the store of a migrated schema, and close its connections afterwards.
+
+    Args:
+        url: Connection string or URL of the schema's owner.
+        model: Name of the embedding model; without it documents can be listed and deleted only.
+        dimension: Length of its vectors.
+
+    Raises:
+        BackendError: As `backends.postgres.open_pool`.
+    """
+    async with (
+        open_pool(url, schema=schema, limits=limits) as writing,
+        open_pool(url, schema=schema, limits=limits, reader=True) as reading,
+    ):
+        yield PgvectorStore(writing, reading, model=model, dimension=dimension)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Passages of one document on their way into the tables; ``first`` is the first's ordinal."""
+
+    space: int
+    document: UUID
+    version: int
+    first: int
+    passages: Sequence[NewPassage]
+    embeddings: Vectors
+    weights: Sequence[Mapping[int, float]]
+
+    def copies(self) -> Sequence[tuple[sql.SQL | sql.Composed, Sequence[rows.Row]]]:
+        """Each COPY with its rows."""
+        ids = rows.new_ids(len(self.passages))
+        passages = rows.passage_rows(self.document, self.version, self.first, ids, self.passages)
+        terms = rows.term_rows(self.document, ids, self.weights)
+        embeddings = rows.embedding_rows(self.document, ids, self.embeddings)
+        return [
+            (sql.SQL(statements.COPY_PASSAGES), list(passages)),
+            (sql.SQL(statements.COPY_TERMS), list(terms)),
+            (sql.SQL(statements.COPY_EMBEDDINGS).format(table(self.space)), list(embeddings)),
+        ]
 
 
 class PgvectorStore:
     """Documents and hybrid search in one schema of one database.
 
     Args:
-        pool: Connections that see the migrated schema.
+        writing: Connections of the schema's owner, for publishing and the operator's views.
+        reading: Connections without any right to a table, for whatever is read on behalf of an
+            asker (see ``postgres/migrations/0003_reading.sql``).
         model: Name of the embedding model; without it documents can be listed and deleted only.
         dimension: Length of its vectors.
     """
 
-    def __init__(self, pool: Pool, *, model: str | None = None, dimension: int = 384) -> None:
-        self._pool = pool
-        self._model = model or _NO_MODEL
-        self._dimension = dimension
-        self._search_sql = (files("backends.pgvector") / "search.sql").read_bytes()
-        self._space_is_ours = False
+    def __init__(
+        self, writing: Pool, reading: Pool, *, model: str | None = None, dimension: int = 384
+    ) -> None:
+        self._pool = writing
+        self._reading = reading
+        self._space = None if model is None else Space(model, dimension)
 
     async def check_space(self) -> None:
-        """Return when what is stored, if anything, was embedded with our model.
+        """Return when what is stored, if anything, can be searched with our model.
 
         Raises:
             Misconfigured: It was embedded with another; the message names both.
             Unavailable: The database cannot be reached in time.
         """
-        self._require_model()
-        async with connection(self._pool, "check the embedding model") as session:
-            found = await (await session.execute(statements.SPACE)).fetchone()
+        await check(self._pool, self._ours())
         # Loads the stemmer, which would hold up the event loop for a moment.
         await asyncio.to_thread(question_terms, "")
-        if found is not None:
-            self._compare(*found)
-            self._space_is_ours = True
 
     async def ping(self) -> None:
         """Return when the database answers, be it ever so busy.
@@ -87,38 +143,63 @@ class PgvectorStore:
         """
         await ping(self._pool)
 
-    async def search(self, query: SearchQuery) -> Sequence[ScoredPassage]:
-        """Return the visible passages that fit best, as `backends.base.Retriever` says."""
-        principals = _storable(query.principals)
-        if not principals or query.limit < 1:
+    async def search(self, query: SearchQuery, *, exact: bool = False) -> Sequence[ScoredPassage]:
+        """Return the visible passages that fit best, as `backends.base.Retriever` says.
+
+        Args:
+            exact: Look at every visible passage, however many there are.
+        """
+        if not rows.storable_only(query.principals) or query.limit < 1:
             return ()
-        check_vectors(query.embedding, (self._dimension,), "of the question")
-        if not self._space_is_ours:
-            await self.check_space()
-        if len(query.text) < _LONG_QUESTION:
-            terms = question_terms(query.text)
-        else:
-            terms = await asyncio.to_thread(question_terms, query.text)
-        asked = {
-            "principals": principals,
-            "terms": terms,
-            "most_terms": MAX_QUESTION_TERMS,
-            "embedding": _dense(query.embedding),
-            "candidates": max(_CANDIDATES, query.limit),
-            "most": query.limit,
-            "today": datetime.now(UTC).date().isoformat(),
-        }
+        asked = await self._asked(query, exact=exact)
         async with (
-            connection(self._pool, "search the documents") as session,
+            connection(self._reading, "search the documents") as session,
             session.cursor(binary=True, row_factory=dict_row) as cursor,
         ):
-            await cursor.execute(self._search_sql, asked)
-            return [_found(row) for row in await cursor.fetchall()]
+            try:
+                await cursor.execute(statements.SEARCH, asked)
+            except psycopg.Error as error:
+                if error.sqlstate != _OTHER_SPACE:
+                    raise
+                raise self._other_space(error.diag) from error
+            found = [rows.scored_passage(row) for row in await cursor.fetchall()]
+            if query.where and not found:
+                await self._require_fields(session, query)
+            return found
+
+    async def explain(self, query: SearchQuery, *, exact: bool = False) -> str:
+        """Run a search and return what the database did for it, as EXPLAIN ANALYZE tells it.
+
+        Raises:
+            BackendError: As `search`.
+        """
+        asked = await self._asked(query, exact=exact)
+        async with connection(self._pool, "explain a search") as session:
+            async with session.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(statements.SEARCH_PLAN.encode(), asked)
+                plan = await cursor.fetchone()
+            if plan is None:
+                return "There is nothing to search.\n"
+            await session.execute(statements.SEARCH_SETTINGS)
+            values = [
+                asked["principals"],
+                asked["embedding"],
+                plan["worth"],
+                plan["chosen"],
+                asked["conditions"],
+                asked["candidates"],
+                asked["most"],
+                asked["today"],
+            ]
+            raw = psycopg.AsyncRawCursor(session)
+            await raw.execute(f"EXPLAIN (ANALYZE, BUFFERS) {plan['statement']}".encode(), values)
+            lines = [line for (line,) in await raw.fetchall()]
+        return "\n".join([f"dense: {plan['dense']}, lexical: {plan['lexical']}", *lines, ""])
 
     async def fingerprints(self, sources: Sequence[str]) -> Mapping[str, str]:
         """Return what is known of the sources, as `backends.base.DocumentStore` says."""
         async with connection(self._pool, "compare the fingerprints") as session:
-            known = await session.execute(statements.FINGERPRINTS, [_storable(sources)])
+            known = await session.execute(statements.FINGERPRINTS, [rows.storable_only(sources)])
             return dict(await known.fetchall())
 
     async def publish(
@@ -129,27 +210,34 @@ class PgvectorStore:
         Raises:
             Refused: The document holds what a database cannot, or contradicts itself.
         """
-        self._require_model()
-        check_publishable(document, passages, embeddings, self._dimension)
+        ours = self._ours()
+        check_publishable(document, passages, embeddings, ours.dimension)
         weights = await asyncio.to_thread(passage_weights, document.title, passages)
         async with self._transaction(f"publish {document.source[:120]!r}") as session:
-            await self._claim_space(session)
-            values = _values(document, passages)
+            space = await claim(session, ours)
+            values = rows.document_values(document, passages)
             row = await _only_row(session, statements.UPSERT_DOCUMENT, values)
             if row is None:
-                return _info(await _only_row(session, statements.STORED, values))
-            info = _info(row)
+                stored = await _only_row(session, statements.STORED, values)
+                return rows.document_info(stored)
+            info = rows.document_info(row)
             await session.execute(
                 statements.INSERT_VERSION, [row["id"], info.version, document.body]
             )
             for first in range(0, len(passages), _BATCH):
                 batch = slice(first, first + _BATCH)
-                lines = await asyncio.to_thread(
-                    _lines, row, first, passages[batch], embeddings[batch], weights[batch]
+                await _insert(
+                    session,
+                    _Batch(
+                        space,
+                        row["id"],
+                        info.version,
+                        first,
+                        passages[batch],
+                        embeddings[batch],
+                        weights[batch],
+                    ),
                 )
-                async with session.cursor().copy(statements.COPY_PASSAGES) as copy:
-                    for line in lines:
-                        await copy.write_row(line)
             # Last, since whoever else publishes waits from here on.
             await _count(session, row["id"], info.version)
             await session.execute(statements.DELETE_OLD_PASSAGES, [row["id"], info.version])
@@ -163,13 +251,13 @@ class PgvectorStore:
         limit: int | None = None,
     ) -> Sequence[DocumentInfo]:
         """List documents, as `backends.base.DocumentStore` says."""
-        asked = _view(visible_to) | {"after": after, "limit": limit}
-        async with (
-            connection(self._pool, "list the documents") as session,
-            session.cursor(binary=True, row_factory=dict_row) as cursor,
-        ):
-            await cursor.execute(statements.DOCUMENTS, asked)
-            return [_info(row) for row in await cursor.fetchall()]
+        asked: dict[str, Any] = {"after": after, "limit": limit}
+        if visible_to is None:
+            found = await self._read(self._pool, statements.DOCUMENTS, asked)
+        else:
+            asked |= {"principals": rows.storable_only(visible_to)}
+            found = await self._read(self._reading, statements.VISIBLE_DOCUMENTS, asked)
+        return [rows.document_info(row) for row in found]
 
     async def document(
         self, source: str, *, visible_to: Principals | None = None
@@ -177,28 +265,23 @@ class PgvectorStore:
         """Return one document and its text, as `backends.base.DocumentStore` says."""
         if not storable(source):
             return None
-        async with (
-            connection(self._pool, "read a document") as session,
-            session.cursor(binary=True, row_factory=dict_row) as cursor,
-        ):
-            await cursor.execute(statements.DOCUMENT, _view(visible_to) | {"source": source})
-            row = await cursor.fetchone()
-        return None if row is None else (_info(row), row["body"])
+        if visible_to is None:
+            found = await self._read(self._pool, statements.DOCUMENT, {"source": source})
+        else:
+            asked = {"source": source, "principals": rows.storable_only(visible_to)}
+            found = await self._read(self._reading, statements.VISIBLE_BODY, asked)
+        return (rows.document_info(found[0]), found[0]["body"]) if found else None
 
     async def passage(self, passage_id: PassageId, *, visible_to: Principals) -> Passage | None:
         """Return one passage by its id, as `backends.base.DocumentStore` says."""
         try:
-            asked = {"id": UUID(passage_id), "principals": _storable(visible_to)}
+            asked = {"id": UUID(passage_id), "principals": rows.storable_only(visible_to)}
         except ValueError:
             return None
-        async with (
-            connection(self._pool, "read a passage") as session,
-            session.cursor(binary=True, row_factory=dict_row) as cursor,
-        ):
-            await cursor.execute(statements.PASSAGE, asked)
-            row = await cursor.fetchone()
+        found = await self._read(self._reading, statements.VISIBLE_PASSAGE, asked)
         # UUIDs are read in many ways; only the one that was given out counts.
-        return _passage(row) if row is not None and str(row["id"]) == passage_id else None
+        known = bool(found) and str(found[0]["id"]) == passage_id
+        return rows.passage_record(found[0]) if known else None
 
     async def delete(self, source: str) -> bool:
         """Remove a document and all that came of it, as `backends.base.DocumentStore` says."""
@@ -212,42 +295,86 @@ class PgvectorStore:
             await session.execute(statements.DELETE_DOCUMENT, [found[0]])
             return True
 
+    async def settle(self) -> None:
+        """Build the index that so many passages deserve, as `backends.base.DocumentStore` says."""
+        if self._space is not None:
+            await build_index(self._pool, self._space)
+
+    def reindexing(self) -> Reindexing:
+        """Return the means to embed what is stored with our model, beside the one of now."""
+        return Reindexing(self._pool, self._ours())
+
+    async def purge_embeddings(self) -> Sequence[str]:
+        """Remove the vectors of every model but the live one; return the names of those models."""
+        return [space.model for space in await purge(self._pool)]
+
+    async def _asked(self, query: SearchQuery, *, exact: bool) -> dict[str, Any]:
+        ours = self._ours()
+        check_vectors(query.embedding, (ours.dimension,), "of the question")
+        if len(query.text) < _LONG_QUESTION:
+            terms = question_terms(query.text)
+        else:
+            terms = await asyncio.to_thread(question_terms, query.text)
+        return {
+            "model": ours.model,
+            "dimension": ours.dimension,
+            "principals": rows.storable_only(query.principals),
+            "terms": terms,
+            "most_terms": MAX_QUESTION_TERMS,
+            "embedding": rows.dense(query.embedding),
+            "conditions": rows.conditions(query.where),
+            "candidates": query.depth,
+            "most": query.limit,
+            "today": datetime.now(UTC).date().isoformat(),
+            "exact": exact,
+        }
+
+    def _other_space(self, told: psycopg.errors.Diagnostic) -> Misconfigured:
+        theirs = Space(told.message_primary or "", int(told.message_detail or 0))
+        return embedded_otherwise(theirs, self._ours())
+
+    async def _require_fields(self, session: Connection, query: SearchQuery) -> None:
+        """Tell a typing error from a condition that nothing satisfies."""
+        visible = rows.storable_only(query.principals)
+        cursor = await session.execute(statements.VISIBLE_FIELDS, [visible])
+        known = [name for (name,) in await cursor.fetchall() if name not in INTERNAL]
+        for condition in query.where:
+            if condition.field not in known:
+                raise UnknownField(condition.field, known)
+
+    async def _read(self, pool: Pool, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
+        async with (
+            connection(pool, "read documents") as session,
+            session.cursor(binary=True, row_factory=dict_row) as cursor,
+        ):
+            await cursor.execute(statement.encode(), values)
+            return await cursor.fetchall()
+
     def _transaction(self, doing: str) -> AbstractAsyncContextManager[Connection]:
         """Many statements, which take long together for a large document."""
         return connection(self._pool, doing, within_s=self._pool.limits.transaction_s)
 
-    async def _claim_space(self, session: Connection) -> None:
-        """Make the stored embeddings' model ours, unless there are documents of another."""
-        ours = {"model": self._model, "dimension": self._dimension}
-        await session.execute(statements.CLAIM_SPACE, ours)
-        found = await (await session.execute(statements.SPACE_HELD)).fetchone()
-        if found != (self._model, self._dimension):
-            await session.execute(statements.LOCK_SPACE)
-            changed = await (await session.execute(statements.CHANGE_SPACE, ours)).fetchone()
-            self._compare(*(changed or found or (_NO_MODEL, 0)))
-
-    def _compare(self, model: str, dimension: int) -> None:
-        if (model, dimension) != (self._model, self._dimension):
-            raise Misconfigured(
-                f"The documents were embedded with {model} ({dimension} dimensions), but "
-                f"{self._model} ({self._dimension} dimensions) is set.",
-                backend="database",
-                hint="Set the model that they were stored with, or delete and ingest them again.",
-            )
-
-    def _require_model(self) -> None:
-        if self._model == _NO_MODEL:
+    def _ours(self) -> Space:
+        if self._space is None:
             raise Misconfigured(
                 "The document store was opened without an embedding model.",
                 backend="database",
                 hint="Name the model; without it documents can only be listed and deleted.",
             )
+        return self._space
 
 
 async def _only_row(session: Connection, statement: str, values: Mapping[str, Any]) -> Any:
     async with session.cursor(binary=True, row_factory=dict_row) as cursor:
         await cursor.execute(statement.encode(), values)
         return await cursor.fetchone()
+
+
+async def _insert(session: Connection, batch: _Batch) -> None:
+    for statement, lines in await asyncio.to_thread(batch.copies):
+        async with session.cursor().copy(statement) as copy:
+            for line in lines:
+                await copy.write_row(line)
 
 
 async def _count(session: Connection, document: UUID, version: int | None) -> None:
@@ -257,104 +384,3 @@ async def _count(session: Connection, document: UUID, version: int | None) -> No
     if gone is not None and gone[0]:
         await session.execute(statements.FORGET_TERMS, [gone[0]])
     await session.execute(statements.COUNT_PASSAGES, which)
-
-
-def _values(document: NewDocument, passages: Sequence[NewPassage]) -> Mapping[str, Any]:
-    return {
-        "source": document.source,
-        "title": document.title,
-        "media_type": document.media_type,
-        "fingerprint": document.fingerprint,
-        "acl": sorted(document.acl),
-        "metadata": Jsonb(dict(document.metadata)),
-        "passages": len(passages),
-        "characters": len(document.body),
-    }
-
-
-def _lines(
-    row: Mapping[str, Any],
-    first: int,
-    passages: Sequence[NewPassage],
-    embeddings: Vectors,
-    weights: Sequence[Mapping[int, float]],
-) -> Sequence[tuple[object, ...]]:
-    return [
-        (
-            row["id"],
-            row["live_version"],
-            ordinal,
-            passage.start,
-            passage.end,
-            passage.page,
-            passage.heading,
-            passage.text,
-            _dense(embedding),
-            _sparse(terms),
-        )
-        for ordinal, (passage, embedding, terms) in enumerate(
-            zip(passages, embeddings, weights, strict=True), start=first
-        )
-    ]
-
-
-def _dense(vector: Vector) -> str:
-    return HalfVector(vector).to_text()
-
-
-def _sparse(weights: Mapping[int, float]) -> str:
-    # The server counts dimensions from 1, as our terms do; the package counts from 0.
-    entries = {term - 1: weight for term, weight in weights.items()}
-    return SparseVector(entries, DIMENSIONS).to_text()
-
-
-def _storable(texts: Sequence[str] | Principals) -> list[str]:
-    """Without those that no row can hold, as the server would refuse even to look for them."""
-    return [text for text in texts if storable(text)]
-
-
-def _view(visible_to: Principals | None) -> dict[str, Any]:
-    everything = visible_to is None
-    return {"everything": everything, "principals": _storable(visible_to or frozenset())}
-
-
-def _info(row: Mapping[str, Any]) -> DocumentInfo:
-    return DocumentInfo(
-        id=DocumentId(str(row["id"])),
-        source=row["source"],
-        title=row["title"],
-        version=row["live_version"],
-        media_type=row["media_type"],
-        fingerprint=row["fingerprint"],
-        acl=frozenset(map(Principal, row["acl"])),
-        passages=row["passages"],
-        characters=row["characters"],
-        updated_at=row["updated_at"],
-        metadata=row["metadata"],
-    )
-
-
-def _found(row: Mapping[str, Any]) -> ScoredPassage:
-    return ScoredPassage(
-        _passage(row),
-        float(row["score"]),
-        row["similarity"],
-        row["lexical"],
-        row["superseded_by"] or "",
-    )
-
-
-def _passage(row: Mapping[str, Any]) -> Passage:
-    return Passage(
-        id=PassageId(str(row["id"])),
-        document_id=DocumentId(str(row["document_id"])),
-        title=row["title"],
-        source=row["source"],
-        version=row["version"],
-        ordinal=row["ordinal"],
-        start=row["start_offset"],
-        end=row["end_offset"],
-        text=row["text"],
-        heading=row["heading"],
-        page=row["page"],
-    )

@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from psycopg import sql
+from psycopg import errors, sql
 
 from backends.errors import Misconfigured
 from backends.postgres.pool import (
+    READER,
     SCHEMA,
     Connection,
     Limits,
@@ -103,6 +104,7 @@ async def migrate(
             await session.execute(
                 sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema))
             )
+            await _require_reader(session)
             await session.execute(_RECORD)
             done = await _recorded(session)
             for step in _missing(steps, done):
@@ -137,6 +139,35 @@ def _missing(steps: Sequence[Migration], done: Mapping[int, str]) -> Sequence[Mi
 async def _recorded(session: Connection) -> Mapping[int, str]:
     cursor = await session.execute("SELECT number, checksum FROM schema_migration ORDER BY number")
     return dict(await cursor.fetchall())
+
+
+async def _require_reader(session: Session) -> None:
+    """Make the role that reads, unless it is there, and let ours take it."""
+    known = await session.execute("SELECT FROM pg_roles WHERE rolname = %s", [READER])
+    role = sql.Identifier(READER)
+    try:
+        if await known.fetchone() is None:
+            await session.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
+    except (errors.DuplicateObject, errors.UniqueViolation):
+        pass  # another database's migration was faster: roles belong to the whole server
+    except errors.InsufficientPrivilege as error:
+        raise _no_reader() from error
+    may = await session.execute("SELECT pg_has_role(%s, 'SET')", [READER])
+    if await may.fetchone() == (True,):
+        return
+    try:
+        await session.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+    except errors.InsufficientPrivilege as error:
+        raise _no_reader() from error
+
+
+def _no_reader() -> Misconfigured:
+    return Misconfigured(
+        f"The database user may not make, or not take, the role {READER}.",
+        backend="database",
+        hint=f"Let an administrator run: CREATE ROLE {READER} NOLOGIN; GRANT {READER} TO the user "
+        "of ROUTER_DATABASE_URL.",
+    )
 
 
 async def _require_versions(session: Connection) -> None:

@@ -22,6 +22,9 @@ Connection: TypeAlias = Session
 
 SCHEMA = "router"
 
+READER: Final = "router_reader"
+"""The database role of whoever reads on somebody's behalf; shared by all schemas of a server."""
+
 _BACKEND: Final = "database"
 
 _GRACE_S: Final = 0.25
@@ -70,15 +73,17 @@ class Pool(AsyncConnectionPool[Connection]):
     Args:
         conninfo: As `connection_string` returns it.
         limits: Bounds.
+        autocommit: Each statement is a transaction of its own, which saves reading two round trips.
     """
 
-    def __init__(self, conninfo: str, limits: Limits) -> None:
+    def __init__(self, conninfo: str, limits: Limits, *, autocommit: bool = False) -> None:
         async def configure(session: Connection) -> None:
             session.patience_s = limits.patience_s
 
         super().__init__(
             conninfo,
             connection_class=Session,
+            kwargs={"autocommit": autocommit},
             configure=configure,
             min_size=limits.min_size,
             max_size=limits.max_size,
@@ -95,7 +100,11 @@ class Pool(AsyncConnectionPool[Connection]):
 
 @asynccontextmanager
 async def open_pool(
-    url: str, *, schema: str = SCHEMA, limits: Limits | None = None
+    url: str,
+    *,
+    schema: str = SCHEMA,
+    limits: Limits | None = None,
+    reader: bool = False,
 ) -> AsyncIterator[Pool]:
     """Open a pool of connections that see one schema, and close it afterwards.
 
@@ -103,18 +112,20 @@ async def open_pool(
         url: Connection string or URL.
         schema: Schema whose tables unqualified names mean; `public` follows for pgvector's types.
         limits: Bounds; the defaults when None.
+        reader: Connections take the role `READER`, which may call the functions that look at access
+            control lists and may touch no table.
 
     Raises:
         Misconfigured: The URL cannot be read, or the server turns the login down.
         Unavailable: Nobody answers there in time.
     """
     limits = limits or Limits()
-    conninfo = connection_string(url, schema=schema, limits=limits)
+    conninfo = connection_string(url, schema=schema, limits=limits, reader=reader)
     with translated(conninfo, "connect"):
         # The pool only ever says "no connection in time"; one plain attempt says why.
         async with asyncio.timeout(limits.connect_s), await Session.connect(conninfo):
             pass
-    pool = Pool(conninfo, limits)
+    pool = Pool(conninfo, limits, autocommit=reader)
     try:
         with translated(conninfo, "connect"):
             await pool.open(wait=True, timeout=limits.acquire_s)
@@ -165,6 +176,30 @@ async def ping(pool: Pool) -> None:
                 await session.execute("SELECT 1")
 
 
+@asynccontextmanager
+async def alone(pool: Pool, doing: str, within_s: float) -> AsyncIterator[Connection]:
+    """Open a connection of its own, without a transaction, for what takes longer than a request.
+
+    Args:
+        pool: Whose database and login.
+        doing: What it is for, as in "could not … : …".
+        within_s: Time for all of it, and for each statement.
+
+    Raises:
+        BackendError: As `translated` says.
+    """
+    conninfo = str(pool.conninfo)
+    with translated(conninfo, doing):
+        async with (
+            asyncio.timeout(within_s),
+            await Session.connect(conninfo, autocommit=True) as session,
+        ):
+            with session.in_use(within_s):
+                limit = str(int(within_s * 1000))
+                await session.execute("SELECT set_config('statement_timeout', %s, false)", [limit])
+                yield session
+
+
 @contextmanager
 def translated(conninfo: str, doing: str) -> Iterator[None]:
     """Turn what psycopg and its pool raise into `backends.errors`, naming host, port and database.
@@ -188,7 +223,9 @@ def translated(conninfo: str, doing: str) -> Iterator[None]:
         raise _translation(error, conninfo, doing) from error
 
 
-def connection_string(url: str, *, schema: str = SCHEMA, limits: Limits | None = None) -> str:
+def connection_string(
+    url: str, *, schema: str = SCHEMA, limits: Limits | None = None, reader: bool = False
+) -> str:
     """Return the URL with our session settings and timeouts added.
 
     Raises:
@@ -214,6 +251,8 @@ def connection_string(url: str, *, schema: str = SCHEMA, limits: Limits | None =
         "jit": "off",
         "client_min_messages": "warning",
     }
+    if reader:
+        settings["role"] = READER
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     ours: dict[str, Any] = {
         "connect_timeout": max(2, round(limits.connect_s)),

@@ -7,13 +7,17 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
 
 import pytest
+from pydantic import SecretStr
 
 from agents.condense import condense
 from agents.condense_model import MAX_QUESTION, MAX_TURN, MAX_TURNS, ModelCondenser
 from backends.base import Message
 from backends.vllm import VllmGenerator
+from router import Router, Settings
 from router.answer import Answer
 from router.graph import build_graph
 from router.request import read_request
@@ -152,3 +156,33 @@ async def test_the_model_reads_a_bounded_part_of_a_long_talk() -> None:
     assert len(shown) < MAX_TURNS * (MAX_TURN + 40) + 100
     assert "turn 20:" not in shown
     assert "Why is that?" in shown
+
+
+async def test_what_is_carried_is_searched_for_and_not_shown() -> None:
+    async with asked() as one:
+        await one.world.publish("hobsons", "Hobsons house: the bathrooms are clean every day.")
+        await one.world.publish("avalon", "Avalon: the bathrooms are clean every day.")
+        turns = ("I need a room.", "hobsons house has one. Shall I book it?", "Is it clean?")
+
+        answer = await one.about(*turns)
+
+    assert answer.evidence is not None
+    assert answer.evidence.passages[0].passage.source == "hobsons"
+    assert "hobsons" not in answer.evidence.query
+
+
+@pytest.mark.parametrize(("condense", "calls"), [("auto", 1), ("model", 1), ("rules", 0)])
+async def test_the_settings_say_who_rewrites(
+    condense: Literal["auto", "model", "rules"], calls: int, database_url: str, tmp_path: Path
+) -> None:
+    async with model_server() as server:
+        settings = Settings(
+            home=tmp_path,
+            database_url=SecretStr(database_url),
+            vllm_url=(server.url,),
+            condense=condense,
+        )
+        async with Router.open(settings) as router:
+            await router.decide(talk(), principal="user:ana")
+
+    assert len(server.calls) == calls

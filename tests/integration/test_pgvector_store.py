@@ -12,8 +12,6 @@ from psycopg import sql
 
 from backends.base import NewPassage, SearchQuery
 from backends.errors import Misconfigured, Refused
-from backends.pgvector import PgvectorStore
-from backends.postgres import open_pool
 from backends.principals import asker
 from tests.support.stores import (
     embedded,
@@ -25,7 +23,15 @@ from tests.support.stores import (
     search,
 )
 
-TABLES = ("document", "document_version", "passage", "term")
+TABLES = (
+    "document",
+    "document_version",
+    "passage",
+    "passage_terms",
+    "embedding_1",
+    "term",
+    "reader",
+)
 
 
 async def test_deleting_leaves_no_row_behind(database_url: str) -> None:
@@ -120,11 +126,10 @@ async def test_a_vector_is_rounded_once_on_its_way_into_the_database(database_ur
     above = np.float32(0.5002442)
     vector = np.array([[above, np.sqrt(1 - above**2)]], np.float32)
     document = new_document("a.md", "Zebra.")
-    async with open_pool(database_url) as pool:
-        store = PgvectorStore(pool, model="words", dimension=2)
+    async with in_postgres(database_url, model="words", dimension=2) as store:
         await store.publish(document, one_passage(document), vector)
     with psycopg.connect(database_url) as session:
-        row = session.execute("SELECT embedding::text FROM router.passage").fetchone()
+        row = session.execute("SELECT embedding::text FROM router.embedding_1").fetchone()
     assert row is not None
     assert float(row[0].strip("[]").split(",")[0]) == pytest.approx(float(np.float16(above)))
 
@@ -132,8 +137,7 @@ async def test_a_vector_is_rounded_once_on_its_way_into_the_database(database_ur
 async def test_another_model_is_named_together_with_ours(database_url: str) -> None:
     async with in_postgres(database_url) as store:
         await publish(store, new_document("a.md", "Zebra."))
-    async with open_pool(database_url) as pool:
-        other = PgvectorStore(pool, model="other", dimension=384)
+    async with in_postgres(database_url, model="other", dimension=384) as other:
         with pytest.raises(Misconfigured, match=r"words \(384 .* but other \(384"):
             await other.check_space()
 
@@ -141,8 +145,7 @@ async def test_another_model_is_named_together_with_ours(database_url: str) -> N
 async def test_searching_with_another_model_is_a_misconfiguration(database_url: str) -> None:
     async with in_postgres(database_url) as store:
         await publish(store, new_document("a.md", "Zebra."))
-    async with open_pool(database_url) as pool:
-        other = PgvectorStore(pool, model="other", dimension=384)
+    async with in_postgres(database_url, model="other", dimension=384) as other:
         query = SearchQuery("zebra", embedded(["zebra"])[0], asker("user:ana"))
         with pytest.raises(Misconfigured, match="other"):
             await other.search(query)
@@ -151,8 +154,7 @@ async def test_searching_with_another_model_is_a_misconfiguration(database_url: 
 async def test_publishing_with_another_model_stores_nothing(database_url: str) -> None:
     async with in_postgres(database_url) as store:
         await publish(store, new_document("a.md", "Zebra."))
-    async with open_pool(database_url) as pool:
-        other = PgvectorStore(pool, model="words", dimension=2)
+    async with in_postgres(database_url, model="words", dimension=2) as other:
         document = new_document("b.md", "Lunch.")
         with pytest.raises(Misconfigured, match="2 dimensions"):
             await other.publish(document, one_passage(document), embedded(["x"])[:, :2])
@@ -163,8 +165,7 @@ async def test_an_emptied_store_takes_another_model(database_url: str) -> None:
     async with in_postgres(database_url) as store:
         await publish(store, new_document("a.md", "Zebra."))
         await store.delete("a.md")
-    async with open_pool(database_url) as pool:
-        other = PgvectorStore(pool, model="other", dimension=2)
+    async with in_postgres(database_url, model="other", dimension=2) as other:
         document = new_document("a.md", "Zebra.")
         info = await other.publish(document, one_passage(document), embedded(["x"])[:, :2])
         assert info.passages == 1
@@ -173,17 +174,16 @@ async def test_an_emptied_store_takes_another_model(database_url: str) -> None:
 async def test_without_a_model_documents_can_be_listed_but_not_published(
     database_url: str,
 ) -> None:
-    async with open_pool(database_url) as pool:
-        store = PgvectorStore(pool)
+    async with in_postgres(database_url, model=None) as store:
         assert list(await store.documents()) == []
         with pytest.raises(Misconfigured, match="without an embedding model"):
             await publish(store, new_document("a.md", "Zebra."))
 
 
 async def test_no_principals_never_reach_the_database(database_url: str) -> None:
-    async with open_pool(database_url) as pool:
-        store = PgvectorStore(pool, model="words")
-    # The pool is closed: whatever goes to the database now fails.
+    async with in_postgres(database_url) as store:
+        pass
+    # Its pools are closed: whatever goes to the database now fails.
     query = SearchQuery("zebra", embedded(["zebra"])[0], asker(None))
     assert list(await store.search(query)) == []
 
@@ -194,8 +194,8 @@ async def test_two_schemas_of_one_database_are_two_stores(database_url: str) -> 
     await migrate(database_url, schema="scratch")
     async with in_postgres(database_url) as store:
         await publish(store, new_document("a.md", "Zebra."))
-    async with open_pool(database_url, schema="scratch") as pool:
-        assert list(await PgvectorStore(pool).documents()) == []
+    async with in_postgres(database_url, schema="scratch") as other:
+        assert list(await other.documents()) == []
 
 
 async def test_a_passage_of_very_many_different_words_can_be_stored(database_url: str) -> None:
@@ -261,11 +261,10 @@ def _statistics(url: str) -> tuple[int, dict[int, int]]:
 def _counted(url: str) -> tuple[int, dict[int, int]]:
     """The statistics as they should be, from the passages that are there."""
     with psycopg.connect(url) as session:
-        rows = session.execute("SELECT weights::text FROM router.passage").fetchall()
+        rows = session.execute("SELECT terms FROM router.passage_terms").fetchall()
     counts: dict[int, int] = {}
-    for (weights,) in rows:
-        for entry in weights.split("/")[0].strip("{}").split(","):
-            term = int(entry.split(":")[0])
+    for (terms,) in rows:
+        for term in terms:
             counts[term] = counts.get(term, 0) + 1
     return len(rows), counts
 

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from backends.errors import Misconfigured
-from backends.pgvector import PgvectorStore
-from backends.postgres import migrate, open_pool
+from backends.postgres import migrate
 from backends.postgres.migrate import Migration
+from tests.support.stores import in_postgres
 
 ONE = Migration(1, "0001_one.sql", "CREATE TABLE one (number integer)")
 TWO = Migration(2, "0002_two.sql", "CREATE TABLE two (number integer)")
@@ -42,11 +42,20 @@ SELECT 'relation', relname, relkind::text, array_to_string(reloptions, ','),
     coalesce(pg_get_viewdef(CASE WHEN relkind IN ('v', 'm') THEN oid END), ''), '', ''
 FROM pg_class WHERE relnamespace = %(schema)s::regnamespace
 UNION ALL
+SELECT 'right', '', coalesce(relname, proname), privilege_type, grantee::regrole::text, '', ''
+FROM (
+    SELECT relname, null, acl.* FROM pg_class CROSS JOIN aclexplode(relacl) AS acl
+    WHERE relnamespace = %(schema)s::regnamespace
+    UNION ALL
+    SELECT null, proname, acl.* FROM pg_proc CROSS JOIN aclexplode(proacl) AS acl
+    WHERE pronamespace = %(schema)s::regnamespace
+) AS rights (relname, proname, grantor, grantee, privilege_type, is_grantable)
+UNION ALL
 SELECT 'type', typname, typtype::text,
     (SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder) FROM pg_enum
      WHERE enumtypid = pg_type.oid), '', '', ''
 FROM pg_type WHERE typnamespace = %(schema)s::regnamespace
-ORDER BY 1, 2, 3, 4
+ORDER BY 1, 2, 3, 4, 5
 """
 
 
@@ -57,7 +66,8 @@ async def test_the_migrations_lead_to_the_schema_that_is_written_down(
     with psycopg.connect(empty_database_url, autocommit=True) as session:
         session.execute("CREATE EXTENSION vector")
         session.execute("CREATE SCHEMA router")
-        session.execute("SET search_path = router, public")
+        # As the migrations leave it.
+        session.execute("SET search_path = router, public, extensions, pg_temp")
         session.execute(written)
     assert _catalogue(database_url) == _catalogue(empty_database_url)
 
@@ -98,8 +108,8 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_database_url: 
 
 async def test_each_schema_is_migrated_on_its_own(database_url: str) -> None:
     assert await migrate(database_url, schema="scratch_1") != []
-    async with open_pool(database_url, schema="scratch_1") as pool:
-        assert await PgvectorStore(pool).documents() == []
+    async with in_postgres(database_url, schema="scratch_1") as store:
+        assert await store.documents() == []
 
 
 async def test_an_old_pgvector_is_named_with_the_remedy(empty_database_url: str) -> None:

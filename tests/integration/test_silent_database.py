@@ -15,7 +15,7 @@ from backends.pgvector import PgvectorStore
 from backends.postgres import Limits, connection, open_pool
 from backends.principals import asker
 from tests.support.proxy import SilentProxy
-from tests.support.stores import DIMENSION, embedded, new_document, one_passage
+from tests.support.stores import embedded, in_postgres, new_document, one_passage
 
 LIMITS = Limits(max_size=2, connect_s=1, acquire_s=1, statement_s=1, transaction_s=30)
 IN_TIME_S = 2.0
@@ -35,8 +35,10 @@ def in_time() -> Iterator[None]:
 @asynccontextmanager
 async def behind_a_proxy(url: str) -> AsyncIterator[tuple[PgvectorStore, SilentProxy]]:
     """A store that has answered once, and the way to its database."""
-    async with SilentProxy(url).opened() as proxy, open_pool(proxy.url, limits=LIMITS) as pool:
-        store = PgvectorStore(pool, model="words", dimension=DIMENSION)
+    async with (
+        SilentProxy(url).opened() as proxy,
+        in_postgres(proxy.url, limits=LIMITS) as store,
+    ):
         await store.publish(BOOTS, one_passage(BOOTS), embedded([BOOTS.body]))
         await store.search(_query())
         yield store, proxy

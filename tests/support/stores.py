@@ -21,8 +21,8 @@ from backends.base import (
     SearchQuery,
 )
 from backends.memory.store import MemoryStore
-from backends.pgvector import PgvectorStore
-from backends.postgres import open_pool
+from backends.pgvector import PgvectorStore, open_pgvector
+from backends.postgres.pool import SCHEMA, Limits
 from backends.principals import asker, parse_principals
 
 DIMENSION = 384
@@ -51,10 +51,19 @@ async def in_memory() -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def in_postgres(url: str) -> AsyncIterator[PgvectorStore]:
+async def in_postgres(
+    url: str,
+    *,
+    model: str | None = "words",
+    dimension: int = DIMENSION,
+    schema: str = SCHEMA,
+    limits: Limits | None = None,
+) -> AsyncIterator[PgvectorStore]:
     """The real one, on a migrated database."""
-    async with open_pool(url) as pool:
-        yield PgvectorStore(pool, model="words", dimension=DIMENSION)
+    async with open_pgvector(
+        url, schema=schema, limits=limits, model=model, dimension=dimension
+    ) as store:
+        yield store
 
 
 def new_document(

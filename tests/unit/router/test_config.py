@@ -67,6 +67,7 @@ def test_every_wrong_key_gets_its_own_line(tmp_path: Path) -> None:
         ('embeddings_url = "http://127.0.0.1:1"', "settings"),
         ('rerank_url = "http://127.0.0.1:1"', "settings"),
         ('rerank_url = "127.0.0.1:1"\nrerank_model = "cross"', "rerank_url"),
+        ('condense = "model"', "settings"),
         ('[server]\nanonymous = "ana"', "server.anonymous"),
         ('database_schema = "a; drop"', "database_schema"),
         ("[timeouts]\nrequest = 0", "timeouts.request"),
