@@ -16,6 +16,9 @@ Kind = Literal["name", "code", "adjective", "phrase"]
 MAX_WORDS: Final = 8
 """Of one name; a longer run of capitals is a headline."""
 
+MAX_KNOWN: Final = 64
+"""Names from other turns that are looked for."""
+
 MAX_READ: Final = 1_500
 """Characters of a turn that are read."""
 
@@ -137,11 +140,13 @@ def _codes(text: str) -> Iterator[Mention]:
 
 
 def _known(text: str, known: Collection[str]) -> Iterator[Mention]:
-    lowered = text.lower()
-    for name in known:
-        for found in re.finditer(rf"(?<!\w){re.escape(name.lower())}(?!\w)", lowered):
-            if len(lowered) == len(text):
-                yield _mention(text, found.start(), found.end(), "phrase")
+    if not known:
+        return
+    # One pattern for all, the longest first; sorted, so that `re` finds it compiled.
+    names = sorted(known, key=lambda name: (-len(name), name))[:MAX_KNOWN]
+    pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, names))})(?!\w)"
+    for found in re.finditer(pattern, text, re.IGNORECASE):
+        yield _mention(text, found.start(), found.end(), "phrase")
 
 
 def _capitalised(text: str, known: Collection[str]) -> Iterator[Mention]:
