@@ -40,11 +40,13 @@ PACKAGES = ("langchain-postgres>=0.0.17", "psycopg[binary]", "numpy")
 DEPTH = 50
 LIMIT_S = 3600
 
+LIVE_SPACE = "SELECT 'embedding_' || id FROM embedding_space WHERE state = 'live'"
 PASSAGES = """
 SELECT document.source, document.title, passage.heading, passage.text,
-    passage.embedding::real[]::float8[]
-FROM passage JOIN document ON document.id = passage.document_id
-    AND document.live_version = passage.version
+    space.embedding::real[]::float8[]
+FROM passage
+JOIN {} AS space ON space.passage_id = passage.id
+JOIN document ON document.id = passage.document_id AND document.live_version = passage.version
 ORDER BY document.source, passage.ordinal
 """
 
@@ -107,7 +109,10 @@ async def _hand_over(
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as session:
         path = sql.Identifier(ours.database_schema)
         await session.execute(sql.SQL("SET search_path TO {}, public").format(path))
-        found = await (await session.execute(PASSAGES)).fetchall()
+        live = await (await session.execute(LIVE_SPACE)).fetchone()
+        assert live is not None, "what was ingested has an embedding space"
+        statement = sql.SQL(PASSAGES).format(sql.Identifier(live[0]))
+        found = await (await session.execute(statement)).fetchall()
         await session.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
     passages = [
         {

@@ -138,6 +138,7 @@ async def ingest_corpus(
         )
         passages += info.passages if info else 0
         on_progress("reading", number, len(corpus))
+    await retrieval.store.settle()
     return passages
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -10,13 +10,12 @@ from uuid import uuid4
 from router.app import open_database
 
 if TYPE_CHECKING:
-    from psycopg.sql import Composed
-
+    from backends.postgres import Connection
     from router.config import Settings
 
 PREFIX: Final = "evaluation_"
 
-_TABLES: Final = ("document", "passage", "term")
+_TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
 
 
 @asynccontextmanager
@@ -36,7 +35,8 @@ async def scratch_schema(settings: Settings) -> AsyncIterator[Settings]:
             yield settings.model_copy(update=scratch)
         finally:
             drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name))
-            await _execute(url, "drop the scratch schema", [drop])
+            async with _session(url, "drop the scratch schema") as session:
+                await session.execute(drop)
 
 
 async def gather_statistics(settings: Settings) -> None:
@@ -48,14 +48,14 @@ async def gather_statistics(settings: Settings) -> None:
     from psycopg import sql
 
     assert settings.database_url is not None, "a scratch schema knows its database"
-    named = [sql.Identifier(settings.database_schema, table) for table in _TABLES]
-    statements = [sql.SQL("ANALYZE {}").format(table) for table in named]
-    await _execute(
-        settings.database_url.get_secret_value(), "gather the planner's statistics", statements
-    )
+    url, schema = settings.database_url.get_secret_value(), settings.database_schema
+    async with _session(url, "gather the planner's statistics") as session:
+        for (table,) in await (await session.execute(_TABLES, [schema])).fetchall():
+            await session.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, table)))
 
 
-async def _execute(url: str, doing: str, statements: Sequence[Composed]) -> None:
+@asynccontextmanager
+async def _session(url: str, doing: str) -> AsyncIterator[Connection]:
     from backends.postgres import Limits, connection, open_pool
 
     limits = Limits()
@@ -63,5 +63,4 @@ async def _execute(url: str, doing: str, statements: Sequence[Composed]) -> None
         open_pool(url, limits=limits) as pool,
         connection(pool, doing, within_s=limits.transaction_s) as session,
     ):
-        for statement in statements:
-            await session.execute(statement)
+        yield session
