@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
+from typing import Final
 
 from agents.prompts import prompt
 from backends.base import Message, Passage
+
+MAX_LABEL: Final = 300
+"""Characters of a title with its heading; more is no title."""
+
+_UNSEEN = re.compile("[\u200b\u2060-\u2064\ufeff\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+"""Characters that a person cannot see and a model reads: zero-width spaces, marks that turn the
+direction of text around, and the tag characters that spell out whole hidden sentences. Joiners
+stay, since Persian and emoji need them."""
 
 
 def fence() -> str:
@@ -30,7 +40,7 @@ def passages_prompt(
     """
     line = fence()
     blocks = [
-        f"{line}\n[{number}] {_label(passage)}\n{passage.text}"
+        f"{line}\n[{number}] {_label(passage)}\n{_UNSEEN.sub('', passage.text)}"
         for number, passage in enumerate(passages, start=1)
     ]
     ours = prompt(name, fence=line, passages="\n".join([*blocks, line]))
@@ -40,4 +50,7 @@ def passages_prompt(
 
 
 def _label(passage: Passage) -> str:
-    return f"{passage.title} › {passage.heading}" if passage.heading else passage.title
+    """Title and heading on one line; what a document calls itself must not look like our lines."""
+    label = f"{passage.title} › {passage.heading}" if passage.heading else passage.title
+    visible = "".join(letter if letter.isprintable() else " " for letter in _UNSEEN.sub("", label))
+    return " ".join(visible.split())[:MAX_LABEL]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from agents.base import AgentEvent, Cited, Reply, Token
 from agents.citations import CitationChecker
 from agents.formats import check_json, check_not_empty
+from agents.links import LinkGuard
 from backends.base import GenerationRequest, Generator, Usage
 from backends.errors import Misconfigured, Refused
 
@@ -57,7 +58,8 @@ async def say_with_citations(
 ) -> AsyncGenerator[AgentEvent]:
     """Stream an answer that rests on ``request.evidence``, then its `Reply`.
 
-    Marks that do not verify are left out of the stream, and the reply says how many there were.
+    Marks that do not verify and links that nobody gave are left out of the stream, and the reply
+    says how many there were.
 
     Args:
         generator: Who speaks.
@@ -68,10 +70,14 @@ async def say_with_citations(
         BrokenFormat: The answer is empty.
         BackendError: As the generator.
     """
-    checker = CitationChecker(request.evidence)
+    checker, guard = CitationChecker(request.evidence), LinkGuard(_given(request))
     held: list[Token | Cited] = []
     ending = Reply("")
-    async with aclosing(_heard(generator, request, checker.feed)) as events:
+
+    def read(text: str) -> Iterable[Token | Cited]:
+        return checker.feed(guard.feed(text))
+
+    async with aclosing(_heard(generator, request, read)) as events:
         async for event in events:
             if isinstance(event, Reply):
                 ending = event
@@ -81,6 +87,7 @@ async def say_with_citations(
                 for waiting in held:
                     yield waiting
                 held.clear()
+    held.extend(checker.feed(guard.close()))
     held.extend(checker.close())
     check_not_empty(checker.text)
     if checker.text.strip().rstrip(".") == NO_ANSWER:
@@ -95,7 +102,7 @@ async def say_with_citations(
         usage=ending.usage,
         model=ending.model,
         finish_reason=ending.finish_reason,
-        degraded=_unverified(checker),
+        degraded=_left_out(checker, guard),
     )
 
 
@@ -125,13 +132,24 @@ async def _heard(
     yield Reply("", usage=usage, model=model, finish_reason=finish_reason)
 
 
-def _unverified(checker: CitationChecker) -> str | None:
-    """What a reader must know about the citations of an answer, in plain words."""
+def _given(request: GenerationRequest) -> Iterable[str]:
+    """Every text whose links an answer may repeat."""
+    yield from (turn.content for turn in request.messages)
+    for passage in request.evidence:
+        yield from (passage.text, passage.source)
+
+
+def _left_out(checker: CitationChecker, guard: LinkGuard) -> str | None:
+    """What a reader must know about what is missing from an answer, in plain words."""
     notes = []
     if checker.removed:
         noun = "citation" if checker.removed == 1 else "citations"
         verb = "was" if checker.removed == 1 else "were"
         notes.append(f"{checker.removed} {noun} could not be verified and {verb} removed.")
+    if guard.removed:
+        links = "1 link" if guard.removed == 1 else f"{guard.removed} links"
+        verb = "was" if guard.removed == 1 else "were"
+        notes.append(f"{links} that nobody had given {verb} removed.")
     if not checker.citations:
         notes.append("The answer cites no passage that supports it.")
     return " ".join(notes) or None
