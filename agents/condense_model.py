@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final
+from typing import Final, Literal
 
+from agents.condense import Condensed, condensed
 from agents.errors import BrokenFormat
 from agents.mentions import phrases
 from agents.passages import fence
 from agents.prompts import prompt
 from backends.base import GenerationRequest, Generator, Message, Sampling
+from backends.errors import BackendError
 
 MAX_TURNS: Final = 8
 """Turns that the model reads, the last one among them."""
@@ -72,6 +76,37 @@ class ModelCondenser:
         question = _read(generation.text)
         _check(question, turn=conversation[-1].content, said=" ".join(turns))
         return question
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A turn for the steps that follow, who wrote it, and why it was not the model if it failed."""
+
+    condensed: Condensed
+    by: Literal["rules", "model"]
+    failure: BackendError | BrokenFormat | TimeoutError | None = None
+
+
+async def rewrite(
+    conversation: Sequence[Message], model: ModelCondenser | None, *, timeout_s: float
+) -> Rewritten:
+    """Rewrite the last turn by rules; one that leans on its conversation by the model, if any.
+
+    The question by rules stands where the model fails: it is a help, not a requirement.
+    """
+    found = condensed(conversation)
+    if model is None or not found.leans:
+        return Rewritten(found, "rules")
+    try:
+        async with asyncio.timeout(timeout_s):
+            question = await model.question(conversation)
+    except TimeoutError:
+        late = TimeoutError(f"The model took longer than {timeout_s:g} s.")
+        return Rewritten(found, "rules", late)
+    except (BackendError, BrokenFormat) as error:
+        return Rewritten(found, "rules", error)
+    alone = question == conversation[-1].content.strip()
+    return Rewritten(Condensed(question) if alone else replace(found, question=question), "model")
 
 
 def _turns(conversation: Sequence[Message]) -> list[str]:

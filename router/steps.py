@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from agents.base import Agent, Cited, Evidence, Reply, Task, Token
-from agents.condense import Condensed, condensed
+from agents.condense_model import rewrite
 from agents.errors import AgentError, BrokenFormat, named_by_caller
 from agents.evidence import abstention, reformulated
 from backends.errors import BackendError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from agents.condense_model import ModelCondenser
     from agents.evidence import EvidenceFinder
     from agents.judge import Judge
-    from backends.base import Embedder, Message
+    from backends.base import Embedder
     from router.classify import Classifier
     from router.tracing.setup import Tracing
 
@@ -183,7 +183,13 @@ class Steps:
 
     async def _condense(self, state: State, emit: Emit, span: Span) -> Update:
         request = state["run"].request
-        found = await self._condensed(request.conversation, span)
+        limit_s = self._parts.condense_timeout_s
+        rewritten = await rewrite(request.conversation, self._parts.condenser, timeout_s=limit_s)
+        span.set_attribute(names.CONDENSED_BY, rewritten.by)
+        if rewritten.failure is not None:
+            span.set_attribute(names.ERROR_TYPE, type(rewritten.failure).__qualname__)
+            span.set_attribute(names.CONDENSE_FAILURE, str(rewritten.failure))
+        found = rewritten.condensed
         task = Task(
             question=_shortened(found.question),
             conversation=request.conversation,
@@ -195,25 +201,6 @@ class Steps:
             carried=found.carried,
         )
         return {"task": task}
-
-    async def _condensed(self, conversation: Sequence[Message], span: Span) -> Condensed:
-        """By rules; a turn that leans on its conversation by the model, where one is asked."""
-        found, model = condensed(conversation), self._parts.condenser
-        span.set_attribute(names.CONDENSED_BY, "rules")
-        if model is None or not found.leans:
-            return found
-        try:
-            async with asyncio.timeout(self._parts.condense_timeout_s):
-                question = await model.question(conversation)
-        except (BackendError, BrokenFormat, TimeoutError) as error:
-            # The question by rules stands; a model is a help, not a requirement.
-            span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
-            span.set_attribute(names.CONDENSE_FAILURE, str(error) or "It took too long.")
-            return found
-        span.set_attribute(names.CONDENSED_BY, "model")
-        if question == conversation[-1].content.strip():
-            return Condensed(question)
-        return replace(found, question=question)
 
     async def _classify(self, state: State, emit: Emit, span: Span) -> Update:
         task, run = state["task"], state["run"]
