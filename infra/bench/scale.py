@@ -19,6 +19,7 @@ import asyncio
 import hashlib
 import json
 import random
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -314,7 +315,8 @@ def shown(figures: Mapping[str, Any]) -> Iterator[str]:
             f"  p99 {search['p99']:6.1f} ms)  recall@10 {one['recall_at_10']:.3f}"
         )
     for one in figures["principals"]:
-        yield f"\nPlan for {one['principal']}:\n{one['plan']}"
+        plan = re.sub(r"\[[-+.,e\d]{80,}\]", "[…]", one["plan"])
+        yield f"\nPlan for {one['principal']}:\n{plan}"
 
 
 if __name__ == "__main__":
