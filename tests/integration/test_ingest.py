@@ -9,7 +9,7 @@ import pytest
 
 from backends.base import DocumentInfo, ScoredPassage, SearchQuery
 from backends.errors import Misconfigured
-from backends.ingest import IngestReport, IngestStopped, ingest
+from backends.ingest import IngestReport, IngestStopped, Progress, ingest
 from backends.memory.embedder import HashingEmbedder
 from backends.principals import EVERYONE, Principals, asker, parse_principals
 from tests.support.documents import folder, pdf
@@ -117,3 +117,48 @@ async def test_a_database_without_its_tables_stops_the_run(
         with pytest.raises(IngestStopped) as caught:
             await run(root, store)
         assert isinstance(caught.value.__cause__, Misconfigured)
+
+
+async def test_an_interrupted_run_goes_on_without_loss_or_doubles(
+    database_url: str, tmp_path: Path
+) -> None:
+    long = "\n\n".join(f"# Part {number}\n\nText." for number in range(120))
+    root = folder(tmp_path / "docs", {f"{number:02}.md": long for number in range(12)})
+    async with in_postgres(database_url) as store:
+        published: asyncio.Queue[Progress] = asyncio.Queue()
+        first = asyncio.create_task(
+            ingest(
+                [root],
+                store=store,
+                embedder=HashingEmbedder(),
+                acl=PUBLIC,
+                on_progress=published.put_nowait,
+            )
+        )
+        for _ in range(4):
+            await published.get()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        before = await store.documents()
+        assert {info.passages for info in before} == {120}
+        report = await run(root, store)
+        after = await store.documents()
+        assert (report.unchanged, report.published) == (len(before), 12 - len(before))
+        assert {(info.version, info.passages) for info in after} == {(1, 120)}
+        assert len(after) == 12
+
+
+async def test_what_is_gone_is_pruned_from_the_database(database_url: str, tmp_path: Path) -> None:
+    names = [f"{number:03}-é字.md" for number in range(30)]
+    root = folder(tmp_path / "docs", {name: f"Text of {name}." for name in names})
+    folder(root, {"a.md": "Kept.", "a/b.md": "Kept below."})
+    async with in_postgres(database_url) as store:
+        await run(root, store)
+        for name in names:
+            (root / name).unlink()
+        report = await ingest(
+            [root], store=store, embedder=HashingEmbedder(), acl=PUBLIC, prune=True
+        )
+        assert (report.pruned, report.unchanged) == (30, 2)
+        assert [info.source for info in await store.documents()] == ["docs/a.md", "docs/a/b.md"]
