@@ -119,6 +119,7 @@ CREATE TABLE reader (
 
 CREATE FUNCTION count_readers() RETURNS trigger
 LANGUAGE plpgsql
+SET search_path FROM CURRENT
 AS $$
 DECLARE
     gone text[];

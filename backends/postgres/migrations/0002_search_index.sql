@@ -1,6 +1,13 @@
 -- What a search reads gets narrow tables of its own, and what it has to know gets counted: the text
 -- of a passage is read only once it is found.
 
+-- The temporary schema last, which functions would otherwise look into first.
+DO $$
+BEGIN
+    PERFORM set_config('search_path', current_setting('search_path') || ',pg_temp', true);
+END
+$$;
+
 CREATE TABLE passage_terms (
     passage_id uuid PRIMARY KEY REFERENCES passage ON DELETE CASCADE,
     document_id uuid NOT NULL,
@@ -101,6 +108,7 @@ GROUP BY principal;
 
 CREATE FUNCTION count_readers() RETURNS trigger
 LANGUAGE plpgsql
+SET search_path FROM CURRENT
 AS $$
 DECLARE
     gone text[];

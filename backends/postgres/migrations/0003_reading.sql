@@ -3,7 +3,7 @@
 
 DO $$
 BEGIN
-    -- Also guards the temporary schema, which would otherwise be looked into first.
+    -- As above, for the functions here.
     PERFORM set_config('search_path', current_setting('search_path') || ',pg_temp', true);
     -- Loads pgvector, so that its settings are known below.
     PERFORM '[1]'::halfvec;
