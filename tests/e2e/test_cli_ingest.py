@@ -100,6 +100,7 @@ def test_each_customer_finds_their_own_order_and_nobody_elses(
 
     def asked(who: str) -> dict[str, Any]:
         done = run("ask", "Where is my order?", "--as", who, "--json")
+        assert done.returncode == 0, done.stdout
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
