@@ -63,13 +63,17 @@ class Evidence:
         query: The words that were searched for.
         passages: What was found, best first.
         sufficient: Whether it is enough to answer from.
-        support: Cosine, -1..1, of the query and the sentence that comes closest to it.
+        support: Probability, 0..1, that the passages answer the query (`agents.sufficiency`).
+        reranked_by: Name of the model that ordered the passages; empty where none did.
+        not_reranked: Why the configured one did not; empty otherwise.
     """
 
     query: str
     passages: tuple[ScoredPassage, ...]
     sufficient: bool
     support: float
+    reranked_by: str = ""
+    not_reranked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

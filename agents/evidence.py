@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from agents.base import Evidence, Reply, Task
 from agents.manner import LOOKED_AT, without_manner
 from agents.past import asks_for_the_past, years
-from backends.base import Embedder, Retriever, ScoredPassage, SearchQuery
-from backends.sentences import split_sentences, without_marks
+from agents.ranking import Ranked, rank
+from agents.reading import Candidate
+from agents.sufficiency import Sufficiency, features, shipped
+from backends.base import (
+    Embedder,
+    Reranker,
+    Retriever,
+    ScoredPassage,
+    SearchQuery,
+)
+from backends.errors import BackendError
+from backends.sentences import statements
+from backends.spans import PassageSentences
 
-READ_CLOSELY: Final = 3
-"""Passages whose sentences are compared with the question."""
+if TYPE_CHECKING:
+    from backends.base import Vector
+
+CANDIDATES: Final = 30
+"""Passages that are asked for and put in order, of which the best few are kept;
+`python -m router.tuning.fit_evidence` prints how seldom the right one is further behind."""
+
+READ_ANEW: Final = 3
+"""Passages whose sentences are embedded where the store does not bring their vectors along."""
 
 MAX_SENTENCES: Final = 24
-"""Sentences that are compared; each costs an embedding when it was not seen before."""
+"""Sentences that are embedded then; each costs an embedding when it was not seen before."""
+
+RERANKED: Final = 20
+"""Passages that a reranker reads; it is slow, and the right one is hardly ever further behind."""
 
 MAX_SHOWN: Final = 160
 """Characters of a query that an abstention repeats."""
@@ -31,17 +53,19 @@ _COURTESY = re.compile(
 _CLOSING = re.compile(
     r"(?<![\s,.!?])[\s,.!?]*\b(?:please|kindly|thanks|thank you)[\s.!?]*$", re.IGNORECASE
 )
-_SAYS_NOTHING: Final = frozenset({"heading", "header", "rule", "code"})
 
 
 class EvidenceFinder:
-    """Retrieves on behalf of an asker and judges what came back.
+    """Retrieves on behalf of an asker, orders what came back, and judges whether it is enough.
 
     Args:
         embedder: The one that the documents were embedded with.
-        reader: Compares sentences with the question; ``min_support`` is in its cosines.
-        min_support: Cosine, -1..1, of question and best sentence from which evidence is enough.
+        reader: The one whose sentence vectors the store keeps and the sufficiency was fitted on.
+        min_support: Probability, 0..1, from which evidence is enough.
         limit: Most passages that an answer may rest on.
+        sufficiency: Gives that probability; the one that ships when None.
+        reranker: Orders the first passages instead of us; its best score counts half of the
+            support. When it fails, the question goes on without it.
     """
 
     def __init__(
@@ -52,18 +76,22 @@ class EvidenceFinder:
         *,
         min_support: float,
         limit: int,
+        sufficiency: Sufficiency | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._retriever = retriever
         self._embedder = embedder
         self._reader = reader
         self._min_support = min_support
         self._limit = limit
+        self._sufficiency = sufficiency or shipped()
+        self._reranker = reranker
 
     async def find(self, task: Task, *, hybrid: bool, query: str | None = None) -> Evidence:
         """Search for what the task's question needs.
 
         Args:
-            task: Its embedding is used again when the question itself is all that is searched for.
+            task: Its embedding is used again when the query is the question itself.
             hybrid: The question also says how to answer; only what to find is searched for.
             query: Other words to search for, from `reformulated`.
 
@@ -71,34 +99,54 @@ class EvidenceFinder:
             BackendError: The store or the embedder failed.
         """
         words = query or (without_manner(task.question) if hybrid else task.question)
-        searched = f"{words}\n{task.carried}" if task.carried else words
-        if searched == task.question and task.embedding is not None:
+        if words == task.question and task.embedding is not None:
             embedding = task.embedding
         else:
-            embedding = (await self._embedder.embed([searched]))[0]
+            embedding = (await self._embedder.embed([words]))[0]
+        most = max(self._limit, CANDIDATES)
         found = await self._retriever.search(
-            SearchQuery(searched, embedding, task.principals, self._limit, where=task.where)
+            SearchQuery(words, embedding, task.principals, most, where=task.where)
         )
-        passages = current(found, words)
-        support = await self._support(words, passages)
-        return Evidence(
-            query=words,
-            passages=tuple(passages),
-            sufficient=support >= self._min_support,
-            support=support,
+        hits = current(found, words)
+        if not hits:
+            return Evidence(words, (), sufficient=False, support=0.0)
+        ranked = rank(words, await self._read(words, hits))
+        support = self._sufficiency.probability(features(words, ranked))
+        passages = _in_order(ranked, hits)
+        evidence = Evidence(words, tuple(passages), sufficient=False, support=support)
+        if self._reranker is not None:
+            evidence = await _reranked(evidence, self._reranker)
+        return replace(
+            evidence,
+            passages=evidence.passages[: self._limit],
+            sufficient=evidence.support >= self._min_support,
         )
 
-    async def _support(self, words: str, passages: Sequence[ScoredPassage]) -> float:
-        """How close the best sentence comes to the question.
+    async def _read(self, words: str, hits: Sequence[ScoredPassage]) -> list[Candidate]:
+        """Compare the question with the sentences that came along, or embed those of the first few.
 
-        A passage is about many things; whether one of its sentences answers is seen sentence by
-        sentence. infra/bench/sample_company.py prints how well it tells the two apart.
+        Embedding sentences while somebody waits is slow, hence only of the first few.
         """
-        sentences = list(_sentences(passages[:READ_CLOSELY]))[:MAX_SENTENCES]
-        if not sentences:
-            return 0.0
-        vectors = await self._reader.embed([words, *sentences])
-        return float((vectors[1:] @ vectors[0]).max())
+        if all(hit.sentences is not None for hit in hits):
+            vector = (await self._reader.embed([words]))[0]
+            return [_compared(hit, hit.sentences, vector) for hit in hits if hit.sentences]
+        first = hits[:READ_ANEW]
+        spans = list(_spans(first))
+        texts = [
+            hit.passage.text[start:end]
+            for hit, cut in zip(first, spans, strict=True)
+            for start, end in cut
+        ]
+        vectors = await self._reader.embed([words, *texts])
+        cosines = iter((vectors[1:] @ vectors[0]).tolist())
+        return [
+            Candidate(
+                hit,
+                tuple(hit.passage.text[start:end] for start, end in cut),
+                tuple(next(cosines) for _ in cut),
+            )
+            for hit, cut in zip(first, spans, strict=True)
+        ]
 
 
 def current(found: Sequence[ScoredPassage], query: str) -> Sequence[ScoredPassage]:
@@ -142,10 +190,46 @@ def abstention(task: Task, evidence: Evidence) -> Reply:
     return Reply(text, model="none", abstained=True)
 
 
-def _sentences(passages: Sequence[ScoredPassage]) -> Iterator[str]:
-    for hit in passages:
-        text = hit.passage.text
-        for sentence in split_sentences(text):
-            if sentence.kind not in _SAYS_NOTHING:
-                start, end = without_marks(text, sentence.start, sentence.end)
-                yield text[start:end]
+def _compared(hit: ScoredPassage, sentences: PassageSentences, vector: Vector) -> Candidate:
+    heading, *cosines = (sentences.vectors @ vector).tolist()
+    text = hit.passage.text
+    return Candidate(
+        hit, tuple(text[start:end] for start, end in sentences.spans), tuple(cosines), heading
+    )
+
+
+def _spans(hits: Sequence[ScoredPassage]) -> Iterator[list[tuple[int, int]]]:
+    left = MAX_SENTENCES
+    for hit in hits:
+        spans = statements(hit.passage.text)[:left]
+        left -= len(spans)
+        yield spans
+
+
+def _in_order(ranked: Ranked, hits: Sequence[ScoredPassage]) -> list[ScoredPassage]:
+    """What was read in its new order, the rest behind it in the order of the store."""
+    read = [one.hit for one in ranked.candidates]
+    known = {hit.passage.id for hit in read}
+    return [*read, *(hit for hit in hits if hit.passage.id not in known)]
+
+
+async def _reranked(evidence: Evidence, reranker: Reranker) -> Evidence:
+    """Let a model order the first passages; without it, things stay as they are."""
+    first, rest = evidence.passages[:RERANKED], evidence.passages[RERANKED:]
+    try:
+        scores = await reranker.scores(evidence.query, [_shown(hit) for hit in first])
+    except BackendError as error:
+        return replace(evidence, not_reranked=str(error))
+    order = sorted(range(len(first)), key=lambda at: -scores[at])
+    return replace(
+        evidence,
+        passages=(*(first[at] for at in order), *rest),
+        support=(evidence.support + max(scores)) / 2,
+        reranked_by=reranker.model,
+    )
+
+
+def _shown(hit: ScoredPassage) -> str:
+    """What a reranker reads: the passage below its title and headings."""
+    passage = hit.passage
+    return "\n".join(part for part in (passage.title, passage.heading, passage.text) if part)

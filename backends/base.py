@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NewType, Protocol, TypeAlias
 
 from backends.filters import Conditions
 from backends.principals import Principals
+from backends.spans import PassageSentences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +72,7 @@ class ScoredPassage:
         lexical: BM25 score, 0 or more; 0 when no term of the question occurs.
         superseded_by: Source of the document that replaces this one, if the asker may see that one
             too and it is in effect; empty otherwise.
+        sentences: Its sentences with their vectors; None where the store has none.
     """
 
     passage: Passage
@@ -78,6 +80,7 @@ class ScoredPassage:
     similarity: float
     lexical: float
     superseded_by: str = ""
+    sentences: PassageSentences | None = None
 
 
 @dataclass(frozen=True, slots=True)

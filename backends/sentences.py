@@ -46,6 +46,19 @@ def split_sentences(text: str) -> list[Sentence]:
     return sentences
 
 
+def statements(text: str) -> list[tuple[int, int]]:
+    """Return (start, end) of each sentence that says something, Markdown marks off; none is empty.
+
+    Headings, table headers, rules and code are left out.
+    """
+    spans = [
+        without_marks(text, one.start, one.end)
+        for one in split_sentences(text)
+        if one.kind not in _SAYS_NOTHING
+    ]
+    return [(start, end) for start, end in spans if start < end]
+
+
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Return (start, end) of each sentence of one paragraph, in order.
 
@@ -73,6 +86,9 @@ def without_marks(text: str, start: int, end: int) -> tuple[int, int]:
         if wrapped and inner and emphasis[0] not in inner:
             return start + len(emphasis), end - len(emphasis)
     return start, end
+
+
+_SAYS_NOTHING = frozenset({"heading", "header", "rule", "code"})
 
 
 # --- lines into blocks ---------------------------------------------------------------------------

@@ -39,6 +39,8 @@ _MAX_LOOKED_UP = 4_096
 _MAX_PASSAGE_TERMS = 16_000
 _MAX_TOKEN = 200
 _MAX_STEMMED = 40
+_UNTOUCHED = 2
+"""First letters of a word that stemming leaves alone ("dying" becomes "die", "skies" "sky")."""
 
 _WORD = re.compile(r"\w+")
 
@@ -68,6 +70,25 @@ def question_terms(text: str) -> Sequence[int]:
         if len(seen) >= _MAX_LOOKED_UP:
             break
     return list(seen)
+
+
+def words(text: str, *, among: frozenset[str] | None = None) -> Sequence[str]:
+    """Return the terms of a text in order, each as often as it comes: what BM25 counts, unhashed.
+
+    Args:
+        text: Any text.
+        among: Only these terms matter, the others are left out; then words that begin otherwise
+            are not even stemmed, which is slow.
+    """
+    stem = _stemming()
+    if among is None:
+        return list(_terms(text, stem))
+    beginnings = tuple({term[:_UNTOUCHED] for term in among})
+
+    def stem_if_like(word: str) -> str:
+        return stem(word) if word.startswith(beginnings) else ""
+
+    return [term for term in _terms(text, stem_if_like) if term in among]
 
 
 def passage_weights(title: str, passages: Sequence[NewPassage]) -> Sequence[Mapping[int, float]]:

@@ -267,7 +267,8 @@ async def _open_reader(
 ) -> Embedder:
     """The embedder whose vectors the classifier knows: the documents' own one, if it is that.
 
-    It also compares sentences with questions, because the policy's threshold is in its cosines.
+    It also compares sentences with questions, because what judges the evidence was fitted on
+    its vectors.
     """
     from backends.embedding_cache import CachingEmbedder
 

@@ -265,6 +265,10 @@ class Steps:
                 names.ATTEMPT: searches,
             }
         )
+        if evidence.reranked_by:
+            span.set_attribute(names.RERANKED_BY, evidence.reranked_by)
+        if evidence.not_reranked:
+            span.set_attribute(names.RERANK_FAILURE, evidence.not_reranked)
         emit(EvidenceFound(evidence))
         other_words = reformulated(evidence.query) != evidence.query
         asked_by_somebody = bool(state["task"].principals)

@@ -58,16 +58,55 @@ class Encoder:
             vectors[row] = self._encode_one(text)
         return vectors
 
+    def encode_spans(
+        self, text: str, spans: Sequence[tuple[int, int]]
+    ) -> tuple[Vector, Vectors | None]:
+        """Return the vector of a text and those of spans of it, all from one pass.
+
+        A span's vector is the mean of its tokens as they came out of the pass over the whole text,
+        so that "it" knows what it stands for ("late chunking", Günther et al. 2024).
+
+        Args:
+            text: Any text.
+            spans: (start, end) in its code points.
+
+        Returns:
+            The vector that `encode` gives, and one unit vector a span, shape (len(spans), d); that
+            of the text where the span has no token or lies beyond what the model reads. None when
+            the graph does not give its tokens away.
+        """
+        import numpy as np
+
+        encoding = self.tokenizer.encode(text)
+        ids, offsets = encoding.ids, encoding.offsets
+        if len(ids) > self.max_tokens:
+            ids, offsets = [*ids[: self.max_tokens - 1], ids[-1]], offsets[: self.max_tokens - 1]
+        whole, tokens = self._run(ids)
+        if tokens is None:
+            return whole, None
+        starts, ends = np.array(offsets, np.int64).reshape(-1, 2).T
+        vectors = np.empty((len(spans), self.dimension), np.float32)
+        for row, (start, end) in enumerate(spans):
+            # Special tokens are empty at 0.
+            inside = (ends > starts) & (starts < end) & (ends > start)
+            within = np.flatnonzero(inside & (start < end))
+            vectors[row] = _unit(tokens[within].mean(axis=0)) if within.size else whole
+        return whole, vectors
+
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens, special ones included, without cutting."""
         return len(self.tokenizer.encode(text))
 
     def _encode_one(self, text: str) -> Vector:
-        import numpy as np
-
         ids = self.tokenizer.encode(text).ids
         if len(ids) > self.max_tokens:
             ids = [*ids[: self.max_tokens - 1], ids[-1]]
+        return self._run(ids)[0]
+
+    def _run(self, ids: Sequence[int]) -> tuple[Vector, Vectors | None]:
+        """Return the vector of the text, and those of its tokens if the graph gives them away."""
+        import numpy as np
+
         tokens = np.array([ids], np.int64)
         inputs = {
             "input_ids": tokens,
@@ -75,11 +114,17 @@ class Encoder:
             "token_type_ids": np.zeros_like(tokens),
         }
         wanted = {name.name: inputs[name.name] for name in self.session.get_inputs()}
-        output = self.session.run(None, wanted)[0][0]
+        first, *others = (output[0] for output in self.session.run(None, wanted))
         if self.pooling == "none":
-            return np.asarray(output, np.float32)
-        pooled = output.mean(axis=0) if self.pooling == "mean" else output[0]
-        return np.asarray(pooled / max(float(np.linalg.norm(pooled)), 1e-12), np.float32)
+            given = [output for output in others if output.shape == (len(ids), self.dimension)]
+            return np.asarray(first, np.float32), given[0] if given else None
+        return _unit(first.mean(axis=0) if self.pooling == "mean" else first[0]), first
+
+
+def _unit(vector: Vector) -> Vector:
+    import numpy as np
+
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
 
 
 def bundled(cache_folder: Path, threads: int) -> Encoder:

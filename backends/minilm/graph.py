@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-RECIPE = 1
+RECIPE = 2
 """Raise it with every change of the graph: a cached graph of another recipe is not used."""
 
 LAYERS = 6
@@ -51,8 +51,9 @@ def encoder_graph(weights: Mapping[str, NDArray[np.float32]], precision: Precisi
         precision: ``"int8"`` for use, ``"float32"`` to measure it against.
 
     Returns:
-        A model with input ``input_ids``, int64 (1, tokens), and output ``embedding``,
-        float32 (1, 384), of unit length. The same weights give the same bytes.
+        A model with input ``input_ids``, int64 (1, tokens), and two outputs: ``embedding``,
+        float32 (1, 384), of unit length, and ``tokens``, float32 (1, tokens, 384), what it is the
+        mean of. The same weights give the same bytes.
     """
     from onnx import TensorProto, helper
 
@@ -60,12 +61,14 @@ def encoder_graph(weights: Mapping[str, NDArray[np.float32]], precision: Precisi
     hidden = _embeddings(graph)
     for layer in range(LAYERS):
         hidden = _layer(graph, hidden, f"encoder.layer.{layer}.")
+    graph.node("Identity", [hidden], output="tokens")
     mean = graph.node("ReduceMean", [hidden, graph.integers(1)], keepdims=0)
     graph.node("LpNormalization", [mean], output="embedding", axis=-1, p=2)
     ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "tokens"])
     out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, WIDTH])
+    tokens = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, [1, "tokens", WIDTH])
     model = helper.make_model(
-        helper.make_graph(graph.nodes, "minilm", [ids], [out], graph.constants),
+        helper.make_graph(graph.nodes, "minilm", [ids], [out, tokens], graph.constants),
         opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(_CONTRIB, 1)],
         ir_version=_IR_VERSION,
         producer_name="agentic-query-router",

@@ -6,8 +6,9 @@ Ingests the handbook, asks tests/data/sample_company_questions.jsonl through the
 the embedded defaults, and prints what was found, what was answered rightly, and what was answered
 although no document holds it for that asker; shares with n and a 95 % Wilson interval.
 
-The evidence threshold and the weights of the extractive ranking were chosen on these very
-questions: the figures guard against getting worse and say little about questions of strangers.
+The weights of the extractive ranking were chosen on these very questions, and they take part in
+fitting what judges the evidence: the figures guard against getting worse and say little about
+questions of strangers, for which there is `python -m router.tuning.fit_evidence`.
 """
 
 from __future__ import annotations

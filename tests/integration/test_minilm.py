@@ -15,7 +15,7 @@ import pytest
 from backends.errors import Misconfigured, TimedOut, Unavailable
 from backends.minilm import MiniLmEmbedder
 from backends.minilm.cache import built_model
-from backends.minilm.encoder import from_folder
+from backends.minilm.encoder import bundled, from_folder
 from backends.minilm.graph import encoder_graph
 from backends.minilm.weights import Bundle, find_bundle
 
@@ -215,3 +215,26 @@ async def test_vectors_come_in_the_order_of_the_texts_however_many_workers(cache
         alone = [(await embedder.embed([text]))[0] for text in texts]
 
     assert np.array_equal(together, np.stack(alone))
+
+
+def test_a_span_is_embedded_by_its_own_tokens_from_one_pass(tmp_path: Path) -> None:
+    encoder = bundled(tmp_path, threads=1)
+    text = "The library is closed on Mondays. Dogs are allowed on a lead."
+
+    whole, spans = encoder.encode_spans(text, [(0, 33), (34, len(text)), (0, len(text))])
+
+    assert spans is not None
+    np.testing.assert_array_equal(whole, encoder.encode([text])[0])
+    asked = encoder.encode(["May I bring my dog?"])[0]
+    assert asked @ spans[1] > asked @ whole > asked @ spans[0]
+    np.testing.assert_allclose(np.linalg.norm(spans, axis=1), 1.0, atol=1e-5)
+
+
+def test_a_span_that_the_model_does_not_reach_gets_the_vector_of_the_text(tmp_path: Path) -> None:
+    encoder = bundled(tmp_path, threads=1)
+    text = "boots " * 400
+
+    whole, spans = encoder.encode_spans(text, [(len(text) - 6, len(text)), (3, 3)])
+
+    assert spans is not None
+    np.testing.assert_array_equal(spans, np.stack([whole, whole]))

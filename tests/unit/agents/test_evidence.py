@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
 from agents.base import Task
-from agents.evidence import EvidenceFinder, abstention, current, reformulated
+from agents.evidence import CANDIDATES, EvidenceFinder, abstention, current, reformulated
 from backends.base import (
     DocumentId,
     Message,
@@ -13,11 +17,19 @@ from backends.base import (
     NewPassage,
     Passage,
     PassageId,
+    Reranker,
     ScoredPassage,
+    SearchQuery,
 )
+from backends.errors import Unavailable
 from backends.memory.embedder import HashingEmbedder
 from backends.memory.store import MemoryStore
 from backends.principals import EVERYONE, NOBODY, Principals, asker, parse_principals
+from backends.sentences import statements
+from backends.spans import PassageSentences
+
+if TYPE_CHECKING:
+    from backends.base import Vectors
 
 ANA = asker("user:ana")
 BODY = "Boots may be returned within 45 days. The shop opens at nine."
@@ -42,13 +54,86 @@ def task(question: str, principals: Principals = ANA) -> Task:
     return Task(question, (Message("user", question),), principals)
 
 
-async def finder(*, min_support: float = 0.3) -> EvidenceFinder:
-    store, embedder = MemoryStore(), HashingEmbedder()
+class Counting(HashingEmbedder):
+    """Remembers what it was asked to embed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        self.texts.extend(texts)
+        return await super().embed(texts)
+
+
+class WithSentences:
+    """A store that has kept the vectors of its sentences."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def search(self, query: SearchQuery) -> Sequence[ScoredPassage]:
+        embedder = HashingEmbedder()
+        whole = []
+        for hit in await self._store.search(query):
+            spans = statements(hit.passage.text)
+            texts = [hit.passage.title, *(hit.passage.text[start:end] for start, end in spans)]
+            vectors = await embedder.embed(texts)
+            whole.append(replace(hit, sentences=PassageSentences(tuple(spans), vectors)))
+        return whole
+
+
+class Noting:
+    """Notes how many passages a store is asked for."""
+
+    def __init__(self, store: MemoryStore, asked: list[int]) -> None:
+        self._store = store
+        self._asked = asked
+
+    async def search(self, query: SearchQuery) -> Sequence[ScoredPassage]:
+        self._asked.append(query.limit)
+        return await self._store.search(query)
+
+
+class Prefers:
+    """A reranker that likes passages with a word in them."""
+
+    def __init__(self, word: str, score: float = 0.9) -> None:
+        self._word = word
+        self._score = score
+
+    @property
+    def model(self) -> str:
+        return "prefers"
+
+    async def scores(self, question: str, passages: Sequence[str]) -> Sequence[float]:
+        return [self._score if self._word.lower() in text.lower() else 0.0 for text in passages]
+
+
+class Down:
+    """A reranker whose server is away."""
+
+    @property
+    def model(self) -> str:
+        return "down"
+
+    async def scores(self, question: str, passages: Sequence[str]) -> Sequence[float]:
+        raise Unavailable("The reranker is away.", backend="reranker")
+
+
+async def publish(store: MemoryStore, embedder: HashingEmbedder, title: str) -> None:
     document = NewDocument(
-        "returns", "Returns", BODY, "text/plain", "f", parse_principals("everyone")
+        title.lower(), title, BODY, "text/plain", "f", parse_principals("everyone")
     )
     await store.publish(document, [NewPassage(0, len(BODY), BODY)], await embedder.embed([BODY]))
-    return EvidenceFinder(store, embedder, embedder, min_support=min_support, limit=4)
+
+
+async def finder(*, min_support: float = 0.3, reranker: Reranker | None = None) -> EvidenceFinder:
+    store, embedder = MemoryStore(), HashingEmbedder()
+    await publish(store, embedder, "Returns")
+    return EvidenceFinder(
+        store, embedder, embedder, min_support=min_support, limit=4, reranker=reranker
+    )
 
 
 async def test_evidence_with_a_sentence_close_to_the_question_is_enough() -> None:
@@ -62,6 +147,79 @@ async def test_evidence_without_such_a_sentence_is_not_enough() -> None:
     evidence = await (await finder()).find(task("Who painted the ceiling?"), hybrid=False)
 
     assert not evidence.sufficient
+
+
+async def test_sentences_that_the_store_brings_along_are_not_embedded_again() -> None:
+    store, embedder = MemoryStore(), Counting()
+    for name in ("Returns", "Opening"):
+        await publish(store, embedder, name)
+    embedder.texts.clear()
+    finder = EvidenceFinder(WithSentences(store), embedder, embedder, min_support=0.3, limit=4)
+
+    evidence = await finder.find(task("When may boots be returned?"), hybrid=False)
+
+    assert evidence.sufficient
+    assert set(embedder.texts) == {"When may boots be returned?"}
+
+
+async def test_more_is_looked_through_than_an_answer_may_rest_on() -> None:
+    store, embedder = MemoryStore(), HashingEmbedder()
+    for number in range(6):
+        await publish(store, embedder, f"Returns {number}")
+    asked: list[int] = []
+    finder = EvidenceFinder(Noting(store, asked), embedder, embedder, min_support=0.3, limit=2)
+
+    evidence = await finder.find(task("When may boots be returned?"), hybrid=False)
+
+    assert asked == [CANDIDATES]
+    assert len(evidence.passages) == 2
+
+
+async def test_a_reranker_has_the_last_word_on_the_order() -> None:
+    store, embedder = MemoryStore(), HashingEmbedder()
+    for name in ("Returns", "Opening"):
+        await publish(store, embedder, name)
+    finder = EvidenceFinder(
+        store, embedder, embedder, min_support=0.3, limit=2, reranker=Prefers("Opening")
+    )
+
+    evidence = await finder.find(task("When may boots be returned? Returns"), hybrid=False)
+
+    assert [hit.passage.title for hit in evidence.passages] == ["Opening", "Returns"]
+    assert evidence.reranked_by == "prefers"
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+async def test_a_reranker_takes_part_in_what_is_enough(score: float) -> None:
+    plain = await (await finder()).find(task("When may boots be returned?"), hybrid=False)
+
+    evidence = await (await finder(reranker=Prefers("returns", score))).find(
+        task("When may boots be returned?"), hybrid=False
+    )
+
+    assert evidence.support == pytest.approx((plain.support + score) / 2)
+
+
+async def test_a_question_goes_on_without_a_reranker_that_fails() -> None:
+    plain = await (await finder()).find(task("When may boots be returned?"), hybrid=False)
+
+    evidence = await (await finder(reranker=Down())).find(
+        task("When may boots be returned?"), hybrid=False
+    )
+
+    assert evidence.passages[0].passage.title == plain.passages[0].passage.title
+    assert evidence.support == plain.support
+    assert "reranker is away" in evidence.not_reranked
+    assert evidence.reranked_by == ""
+
+
+async def test_nothing_found_is_not_enough() -> None:
+    embedder = HashingEmbedder()
+    empty = EvidenceFinder(MemoryStore(), embedder, embedder, min_support=0.0, limit=2)
+
+    evidence = await empty.find(task("When may boots be returned?"), hybrid=False)
+
+    assert (evidence.sufficient, evidence.support) == (False, 0.0)
 
 
 async def test_a_hybrid_question_is_searched_for_without_its_manner() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.sentences import split_sentences, without_marks
+from backends.sentences import split_sentences, statements, without_marks
 
 PIECES = [*"aB1.!?… \n\t|-*#>`_)=：。\r\u2028", "\n\n", "e.g. ", "| a |\n", "```\n"]
 MARKDOWN = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
@@ -145,3 +145,19 @@ def test_marks_at_the_edges_go_and_others_stay(marked: str, plain: str) -> None:
 def test_a_long_row_of_dots_costs_no_more_than_its_length() -> None:
     text = "." * 200_000 + "_" * 200_000 + "x " + " " * 200_000 + "-|"
     assert len(cut(text)) == 1
+
+
+def test_statements_are_the_sentences_that_say_something_without_their_marks() -> None:
+    table, code = "| a | b |\n|---|---|\n| c | d |", "```\ncode\n```"
+    text = f"# Returns\n\n- Boots: 45 days.\n\n{table}\n\n{code}\n\nAsk us."
+
+    assert [text[start:end] for start, end in statements(text)] == [
+        "Boots: 45 days.",
+        "c | d",
+        "Ask us.",
+    ]
+
+
+@given(MARKDOWN)
+def test_no_statement_is_empty(text: str) -> None:
+    assert all(start < end for start, end in statements(text))

@@ -15,6 +15,7 @@ from backends.terms import (
     inverse_document_frequency,
     passage_weights,
     question_terms,
+    words,
 )
 
 
@@ -90,3 +91,11 @@ def test_a_word_of_title_and_heading_counts_once() -> None:
 @pytest.mark.parametrize(("passages", "with_term"), [(1, 1), (10, 10), (10, 1), (0, 0)])
 def test_the_inverse_document_frequency_is_never_negative(passages: int, with_term: int) -> None:
     assert inverse_document_frequency(passages, with_term) >= 0
+
+
+def test_words_looked_for_are_those_of_the_whole_text_that_match() -> None:
+    text = "Returning boots: the return of a boot, returned in May. Boats turn."
+    wanted = frozenset(words("When may boots be returned?"))
+
+    assert words(text, among=wanted) == [term for term in words(text) if term in wanted]
+    assert "boot" in words(text, among=wanted)

@@ -19,7 +19,7 @@ policies = st.builds(
     manner_threshold=probabilities,
     uncertain_band=probabilities,
     uncertain_route=st.sampled_from([None, *Route]),
-    evidence_min_support=st.floats(-1, 1),
+    evidence_min_support=st.floats(0, 1),
 )
 
 
