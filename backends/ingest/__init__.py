@@ -6,6 +6,7 @@ from backends.ingest.intake import ingest, ingest_bytes
 from backends.ingest.pipeline import Wishes, ingest_source
 from backends.ingest.query import SqlSource
 from backends.ingest.read import DEFAULT_MAX_BYTES
+from backends.ingest.reindex import reindex
 from backends.ingest.report import IngestReport, IngestStopped, Problem, Progress
 from backends.ingest.sitemap import SitemapSource
 
@@ -25,4 +26,5 @@ __all__ = [
     "ingest",
     "ingest_bytes",
     "ingest_source",
+    "reindex",
 ]

@@ -44,7 +44,8 @@ def fingerprint(
     """Return a hash (SHA-256, hexadecimal) of everything that decides what gets stored.
 
     That is the mark of the content, the name (it chooses the reader and may become the title), the
-    access list and title that were asked for, the versions of reader and chunker, and the embedder.
+    access list and title that were asked for, the versions of reader and chunker, and how much the
+    embedder reads. Which embedder it is the store looks after: what is there can be embedded anew.
     """
     asked = (
         source,
@@ -52,9 +53,7 @@ def fingerprint(
         *sorted(acl),
         READER_VERSION,
         CHUNKER_VERSION,
-        embedder.model,
-        str(embedder.dimension),
-        str(_limit(embedder)),
+        str(token_limit(embedder)),
     )
     digest = hashlib.sha256()
     for part in asked:
@@ -93,7 +92,7 @@ def prepare(
         acl=acl if read.acl is None else read.acl,
         metadata=_metadata(read.metadata, source, acl, origin),
     )
-    count, limit = embedder.count_tokens, _limit(embedder)
+    count, limit = embedder.count_tokens, token_limit(embedder)
     passages = split(
         read.body,
         count_tokens=count,
@@ -133,7 +132,7 @@ def _with_whole_source(metadata: Mapping[str, str], source: str) -> Mapping[str,
     return {**metadata, "supersedes": f"{folder}{slash}{older}"}
 
 
-def _limit(embedder: Embedder) -> int:
+def token_limit(embedder: Embedder) -> int:
     if embedder.max_tokens < MIN_MAX_TOKENS:
         raise Misconfigured(
             f"The embedder {embedder.model!r} reads {embedder.max_tokens} tokens of a text;"

@@ -80,17 +80,15 @@ async def claim(session: Connection, ours: Space) -> int:
 
 
 async def check(pool: Pool, ours: Space) -> None:
-    """Return when what is stored, if anything, can be searched with our model.
+    """Return when our space is the live one, or there is nothing in it yet.
 
     Raises:
-        Misconfigured: It was embedded with another; the message names both.
+        Misconfigured: What is stored was embedded with another model; the message names both.
     """
     async with connection(pool, "check the embedding model") as session:
-        known = await (await session.execute(statements.SPACES)).fetchall()
-        searchable = {Space(model, size) for _, model, size, state in known if state != "building"}
-        live = [Space(model, size) for _, model, size, state in known if state == "live"]
-        if live and ours not in searchable and await _any_document(session):
-            raise embedded_otherwise(live[0], ours)
+        live = await (await session.execute(statements.LIVE_SPACE)).fetchone()
+        if live is not None and Space(*live[1:]) != ours and await _any_document(session):
+            raise embedded_otherwise(Space(*live[1:]), ours)
 
 
 def embedded_otherwise(theirs: Space, ours: Space) -> Misconfigured:
@@ -145,6 +143,10 @@ class Reindexing:
         written = [dense(vector) for vector in vectors]
         async with self._transaction("store new embeddings") as session:
             await session.execute(statement, {"ids": list(ids), "vectors": written})
+
+    async def index(self) -> None:
+        """Build the index of the space, if it is worth one."""
+        await build_index(self._pool, self._space)
 
     async def finish(self) -> bool:
         """Let the space take over; False, and nothing done, while a passage has no vector in it."""

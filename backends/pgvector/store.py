@@ -123,16 +123,14 @@ class PgvectorStore:
         self._reading = reading
         self._space = None if model is None else Space(model, dimension)
 
-    async def check_space(self) -> None:
-        """Return when what is stored, if anything, can be searched with our model.
+    async def check_live(self) -> None:
+        """Return when documents can be published with our model.
 
         Raises:
-            Misconfigured: It was embedded with another; the message names both.
+            Misconfigured: There are documents that another model has embedded; names both.
             Unavailable: The database cannot be reached in time.
         """
         await check(self._pool, self._ours())
-        # Loads the stemmer, which would hold up the event loop for a moment.
-        await asyncio.to_thread(question_terms, "")
 
     async def ping(self) -> None:
         """Return when the database answers, be it ever so busy.

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 def build() -> typer.Typer:
     """Return the group with its commands."""
     app = typer.Typer(
-        help="List, show and delete what is ingested.", no_args_is_help=True, rich_markup_mode=None
+        help="List, show, delete and re-embed what is ingested.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
     )
     app.command("list")(list_documents)
     app.command("show")(show_document)
     app.command("delete")(delete_documents)
+    app.command("reindex")(reindex_documents)
     return app
 
 
@@ -95,6 +98,57 @@ def delete_documents(
     if unknown:
         err().print(f"Error: {message}", style="red", soft_wrap=True)
         raise typer.Exit(1)
+
+
+def reindex_documents(
+    context: typer.Context,
+    purge: Annotated[
+        bool,
+        typer.Option("--purge", help="Instead, remove the vectors of models no longer in use."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Embed all passages with the model that is set, while questions are answered."""
+    settings = invocation(context).settings()
+    if purge:
+        gone = run(_purged(settings))
+        if as_json:
+            put_json({"purged": gone})
+        else:
+            out().print(f"removed the vectors of {', '.join(gone) or 'no model'}", soft_wrap=True)
+        return
+    model, embedded = run(_reindexed(settings))
+    if as_json:
+        put_json({"model": model, "embedded": embedded or 0, "changed": embedded is not None})
+    elif embedded is None:
+        out().print(f"The documents are embedded with {model} already.", soft_wrap=True)
+    else:
+        out().print(
+            f"{count(embedded, 'passage')} embedded with {model}, which is searched from now on.",
+            soft_wrap=True,
+        )
+        err().print(
+            "Processes that still run with the old model find what they knew until you remove its "
+            "vectors: router documents reindex --purge",
+            style="bright_black",
+        )
+
+
+async def _reindexed(settings: Settings) -> tuple[str, int | None]:
+    from backends.ingest import reindex
+    from router.app import open_embedder, open_store
+    from router.cli.progress import counting
+
+    async with open_embedder(settings) as embedder, open_store(settings, embedder) as store:
+        with counting("passages embedded") as after:
+            return embedder.model, await reindex(store.reindexing(), embedder, on_progress=after)
+
+
+async def _purged(settings: Settings) -> list[str]:
+    from router.app import open_store
+
+    async with open_store(settings) as store:
+        return list(await store.purge_embeddings())
 
 
 async def _listed(settings: Settings, seen_by: str | None) -> Sequence[DocumentInfo]:

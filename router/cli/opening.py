@@ -56,10 +56,15 @@ async def opened_documents(settings: Settings) -> AsyncIterator[DocumentStore]:
 
 @asynccontextmanager
 async def opened_ingestion(settings: Settings) -> AsyncIterator[tuple[DocumentStore, Embedder]]:
-    """Open the documents and the embedder, which is what ingestion needs."""
+    """Open the documents and the embedder, which is what ingestion needs.
+
+    Raises:
+        Misconfigured: The documents that are there were embedded with another model.
+    """
     from router.app import open_embedder, open_store
 
     async with open_embedder(settings) as embedder, open_store(settings, embedder) as store:
+        await store.check_live()
         yield store, embedder
 
 

@@ -46,6 +46,21 @@ def ingestion_bar(paths: Sequence[Path]) -> Iterator[Callable[[Progress], None]]
         yield after
 
 
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """Show a number that grows, on a terminal only.
+
+    Yields:
+        What to call with the number.
+    """
+    console = err()
+    if not console.is_terminal:
+        yield lambda number: None
+        return
+    with console.status(what, spinner="dots") as status:
+        yield lambda number: status.update(f"{number} {what}")
+
+
 def report_json(report: IngestReport) -> dict[str, Any]:
     """Return what an ingestion did."""
     return {

@@ -139,7 +139,7 @@ async def test_another_model_is_named_together_with_ours(database_url: str) -> N
         await publish(store, new_document("a.md", "Zebra."))
     async with in_postgres(database_url, model="other", dimension=384) as other:
         with pytest.raises(Misconfigured, match=r"words \(384 .* but other \(384"):
-            await other.check_space()
+            await other.check_live()
 
 
 async def test_searching_with_another_model_is_a_misconfiguration(database_url: str) -> None:

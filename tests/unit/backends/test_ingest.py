@@ -421,12 +421,16 @@ async def test_a_changed_file_gets_its_next_version(tmp_path: Path) -> None:
     assert (await info_of(store, f"{tmp_path.name}/a.md")).version == 2
 
 
-async def test_another_embedder_publishes_everything_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("max_tokens", "published"), [(256, 0), (128, 1)])
+async def test_another_embedder_cuts_anew_only_what_it_would_not_read(
+    tmp_path: Path, max_tokens: int, published: int
+) -> None:
     root = folder(tmp_path, {"a.md": "A."})
     store = MemoryStore()
     await run(root / "a.md", store=store)
-    report = await run(root / "a.md", store=store, embedder=Recorder(model="another"))
-    assert report.published == 1
+    another = Recorder(model="another", max_tokens=max_tokens)
+    report = await run(root / "a.md", store=store, embedder=another)
+    assert report.published == published
 
 
 async def test_fingerprints_are_asked_for_in_batches(tmp_path: Path) -> None:
