@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backends.base import ScoredPassage
-from backends.terms import words
+from backends.terms import words_among
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,12 @@ def read(question: Sequence[str], candidates: Sequence[Candidate]) -> list[Read]
         question: Terms of the question, from `backends.terms.words`.
         candidates: What was found.
     """
-    wanted = frozenset(question)
-    read_so_far = []
-    for one in candidates:
-        passage = one.hit.passage
-        around = tuple(words(f"{passage.title} {passage.heading}", among=wanted))
-        within = tuple(tuple(words(text, among=wanted)) for text in one.sentences)
-        read_so_far.append(Read(one, around, within))
-    return read_so_far
+    texts = [text for one in candidates for text in (_around(one), *one.sentences)]
+    found = iter(words_among(texts, frozenset(question)))
+    return [
+        Read(one, tuple(next(found)), tuple(tuple(next(found)) for _ in one.sentences))
+        for one in candidates
+    ]
 
 
 def rarity(question: Sequence[str], reads: Sequence[Read]) -> Mapping[str, float]:
@@ -96,3 +94,7 @@ def share(worth: Mapping[str, float], having: frozenset[str]) -> float:
     """Return the share, 0..1, of the terms' worth that ``having`` has; 1 without any terms."""
     total = sum(worth.values())
     return sum(worth[term] for term in worth if term in having) / total if total else 1.0
+
+
+def _around(one: Candidate) -> str:
+    return f"{one.hit.passage.title} {one.hit.passage.heading}"
