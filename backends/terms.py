@@ -73,7 +73,7 @@ def question_terms(text: str) -> Sequence[int]:
 
 
 def words(text: str) -> Sequence[str]:
-    """Return the terms of a text in order, each as often as it comes: what BM25 counts, unhashed."""
+    """Return the terms of a text in order, each as often as it comes: BM25's, unhashed."""
     return list(_terms(text, _stemming()))
 
 
