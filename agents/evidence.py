@@ -99,19 +99,20 @@ class EvidenceFinder:
             BackendError: The store or the embedder failed.
         """
         words = query or (without_manner(task.question) if hybrid else task.question)
-        if words == task.question and task.embedding is not None:
+        searched = f"{words}\n{task.carried}" if task.carried else words
+        if searched == task.question and task.embedding is not None:
             embedding = task.embedding
         else:
-            embedding = (await self._embedder.embed([words]))[0]
+            embedding = (await self._embedder.embed([searched]))[0]
         most = max(self._limit, CANDIDATES)
         found = await self._retriever.search(
-            SearchQuery(words, embedding, task.principals, most, where=task.where)
+            SearchQuery(searched, embedding, task.principals, most, where=task.where)
         )
         hits = current(found, words)
         if not hits:
             return Evidence(words, (), sufficient=False, support=0.0)
-        ranked = rank(words, await self._read(words, hits))
-        support = self._sufficiency.probability(features(words, ranked))
+        ranked = rank(searched, await self._read(searched, hits))
+        support = self._sufficiency.probability(features(searched, ranked))
         passages = _in_order(ranked, hits)
         evidence = Evidence(words, tuple(passages), sufficient=False, support=support)
         if self._reranker is not None:
@@ -127,9 +128,10 @@ class EvidenceFinder:
 
         Embedding sentences while somebody waits is slow, hence only of the first few.
         """
-        if all(hit.sentences is not None for hit in hits):
+        known = [(hit, hit.sentences) for hit in hits if hit.sentences is not None]
+        if len(known) == len(hits) and {one.model for _, one in known} == {self._reader.model}:
             vector = (await self._reader.embed([words]))[0]
-            return [_compared(hit, hit.sentences, vector) for hit in hits if hit.sentences]
+            return [_compared(hit, sentences, vector) for hit, sentences in known]
         first = hits[:READ_ANEW]
         spans = list(_spans(first))
         texts = [

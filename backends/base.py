@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NewType, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NewType, Protocol, TypeAlias, runtime_checkable
 
 from backends.filters import Conditions
 from backends.principals import Principals
@@ -110,13 +110,18 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class NewPassage:
-    """A passage on its way into the store; see `Passage` for the offsets."""
+    """A passage on its way into the store; see `Passage` for the offsets.
+
+    Attributes:
+        sentences: What `ScoredPassage.sentences` will be.
+    """
 
     start: int
     end: int
     text: str
     heading: str = ""
     page: int | None = None
+    sentences: PassageSentences | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +302,27 @@ class Embedder(Protocol):
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens the text takes, special tokens included, without cutting."""
+        ...
+
+
+@runtime_checkable
+class SpanEmbedder(Embedder, Protocol):
+    """An embedder that also gives the vectors of parts of a text, from the same pass over it."""
+
+    async def embed_spans(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+    ) -> Sequence[tuple[Vector, Vectors | None]]:
+        """Return for each text its vector, as `embed` does, and one unit vector a span of it.
+
+        The latter are None where the model does not give its tokens away.
+
+        Args:
+            texts: Texts of any length.
+            spans: For each text (start, end) of its spans, in code points.
+
+        Raises:
+            As `embed`.
+        """
         ...
 
 

@@ -15,6 +15,7 @@ class PassageSentences:
     """The sentences of a passage with their vectors, made when it was stored.
 
     Attributes:
+        model: Whose vectors these are; others cannot be compared with them.
         spans: (start, end) of each within the passage's text, as `backends.sentences.statements`
             cuts it.
         vectors: Shape (1 + len(spans), d), unit length or nearly: first of what stands above the
@@ -23,5 +24,6 @@ class PassageSentences:
             above it, see `backends.minilm.encoder.Encoder.encode_spans`.
     """
 
+    model: str
     spans: tuple[tuple[int, int], ...]
     vectors: NDArray[np.float32]

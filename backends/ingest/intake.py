@@ -96,5 +96,5 @@ async def ingest_bytes(
     ready = await ready_in_time(
         source, lambda: prepare(source, content, acl=acl, title=title, embedder=embedder)
     )
-    [vectors] = await embed_all([ready.texts], embedder)
-    return await publish(ready, vectors, store)
+    [embedded] = await embed_all([ready], embedder)
+    return await publish(embedded, store)

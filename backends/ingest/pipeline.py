@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final
 
 from backends.base import DocumentInfo, DocumentStore, Embedder
 from backends.errors import BackendError, Refused, UnreadableDocument
-from backends.ingest.embedding import embed_all
+from backends.ingest.embedding import Embedded, embed_all
 from backends.ingest.prepare import Prepared, fingerprint, prepare
 from backends.ingest.pruning import Pruning
 from backends.ingest.report import IngestReport, IngestStopped, Problem, Progress
@@ -26,11 +26,6 @@ from backends.ingest.stored import StoredDocuments
 from backends.ingest.threads import in_thread
 from backends.ingest.window import Window
 from backends.principals import Principals
-
-if TYPE_CHECKING:
-    from backends.base import Vectors
-
-    _Embedded: TypeAlias = "Sequence[tuple[Prepared, Vectors]]"
 
 _NO_MORE: Final = ()
 
@@ -87,18 +82,18 @@ async def ready_in_time(source: str, work: Callable[[], Prepared]) -> Prepared:
         return await in_thread(work)
 
 
-async def publish(ready: Prepared, vectors: Vectors, store: DocumentStore) -> DocumentInfo:
+async def publish(ready: Embedded, store: DocumentStore) -> DocumentInfo:
     """Store a document.
 
     Raises:
         UnreadableDocument: The store refuses this one.
     """
     try:
-        return await store.publish(ready.document, ready.passages, vectors)
+        return await store.publish(ready.prepared.document, ready.passages, ready.vectors)
     except Refused as error:
         # This document fails again however often it is tried; the others need not.
         raise UnreadableDocument(
-            ready.document.source,
+            ready.prepared.document.source,
             f"is refused by the store: {error.problem.rstrip('.')}",
             hint=error.hint,
         ) from error
@@ -121,7 +116,7 @@ class _Run:
         self._stored = StoredDocuments(store)
         self._pruning = Pruning(source, store, self._seen, allow_empty=wishes.allow_empty)
         self._ready = Window()
-        self._embedded: asyncio.Queue[_Embedded] = asyncio.Queue(1)
+        self._embedded: asyncio.Queue[Sequence[Embedded]] = asyncio.Queue(1)
 
     def report(self) -> IngestReport:
         return replace(
@@ -229,8 +224,7 @@ class _Run:
     async def _embed(self) -> None:
         try:
             while documents := await self._ready.take():
-                vectors = await embed_all([one.texts for one in documents], self._embedder)
-                await self._embedded.put(list(zip(documents, vectors, strict=True)))
+                await self._embedded.put(await embed_all(documents, self._embedder))
         except BackendError:
             # What is embedded already would be lost.
             await self._embedded.join()
@@ -239,13 +233,13 @@ class _Run:
 
     async def _publish(self) -> None:
         while batch := await self._embedded.get():
-            for ready, vectors in batch:
-                await self._publish_one(ready, vectors)
+            for ready in batch:
+                await self._publish_one(ready)
             self._embedded.task_done()
 
-    async def _publish_one(self, ready: Prepared, vectors: Vectors) -> None:
+    async def _publish_one(self, ready: Embedded) -> None:
         try:
-            await publish(ready, vectors, self._store)
+            await publish(ready, self._store)
         except UnreadableDocument as error:
             self._unreadable(error)
             return
@@ -254,7 +248,7 @@ class _Run:
             published=self._counts.published + 1,
             passages=self._counts.passages + len(ready.passages),
         )
-        self._say(Progress(ready.document.source, "published", len(ready.passages)))
+        self._say(Progress(ready.prepared.document.source, "published", len(ready.passages)))
 
     # --- what is gone -----------------------------------------------------------------------------
 

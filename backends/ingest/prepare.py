@@ -15,7 +15,7 @@ from backends.ingest.document import one_line
 from backends.ingest.source import Content
 from backends.principals import Principals
 
-READER_VERSION = "4"
+READER_VERSION = "5"
 """Part of every fingerprint: raise it when the same bytes would be read differently."""
 
 

@@ -62,6 +62,22 @@ class HashingEmbedder:
             vectors[row] = self._embed_one(text)
         return vectors
 
+    async def embed_spans(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+    ) -> Sequence[tuple[Vector, Vectors | None]]:
+        """Return the vector of each text and of its spans, as `backends.base.SpanEmbedder` says."""
+        import numpy as np
+
+        return [
+            (
+                vector,
+                np.stack([self._embed_one(text[start:end]) for start, end in cut])
+                if cut
+                else np.empty((0, self._dimension), np.float32),
+            )
+            for vector, text, cut in zip(await self.embed(texts), texts, spans, strict=True)
+        ]
+
     def count_tokens(self, text: str) -> int:
         """Return the number of words and two more, as models count their special tokens."""
         return len(_WORD.findall(text)) + 2

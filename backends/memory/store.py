@@ -22,6 +22,7 @@ from backends.base import (
 from backends.errors import UnknownField
 from backends.filters import INTERNAL, holds
 from backends.publishing import check_publishable, check_vectors
+from backends.spans import PassageSentences
 from backends.terms import (
     MAX_QUESTION_TERMS,
     inverse_document_frequency,
@@ -39,6 +40,7 @@ class _Indexed:
     passage: Passage
     embedding: Vector
     weights: Mapping[int, float]
+    sentences: PassageSentences | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class _Scored:
     passage: Passage
     similarity: float
     lexical: float
+    sentences: PassageSentences | None
 
 
 class MemoryStore:
@@ -98,6 +101,7 @@ class MemoryStore:
                 one.similarity,
                 one.lexical,
                 replaced.get(one.passage.source, ""),
+                one.sentences,
             )
             for one in {one.passage.id: one for one in [*dense, *lexical]}.values()
         ]
@@ -123,7 +127,7 @@ class MemoryStore:
         info = self._next(document, len(passages))
         weights = passage_weights(document.title, passages)
         indexed = [
-            _Indexed(_passage(info, ordinal, new), embedding, terms)
+            _Indexed(_passage(info, ordinal, new), embedding, terms, new.sentences)
             for ordinal, (new, embedding, terms) in enumerate(
                 zip(passages, embeddings, weights, strict=True)
             )
@@ -201,6 +205,7 @@ class MemoryStore:
                 indexed.passage,
                 _cosine(indexed.embedding, query.embedding),
                 sum(indexed.weights.get(term, 0.0) * value for term, value in worth.items()),
+                indexed.sentences,
             )
             for stored in self._visible(query.principals)
             if holds(query.where, stored.info.metadata)

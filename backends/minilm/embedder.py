@@ -15,7 +15,7 @@ from backends.errors import TimedOut, Unavailable
 from backends.minilm.encoder import Encoder, bundled, from_folder
 
 if TYPE_CHECKING:
-    from backends.base import Vectors
+    from backends.base import Vector, Vectors
 
 _Result = TypeVar("_Result")
 
@@ -120,6 +120,34 @@ class MiniLmEmbedder:
         """
         import numpy as np
 
+        turns = [partial(self._encoder.encode, texts[turn]) for turn in _turns(texts)]
+        vectors = await self._side_by_side(turns)
+        return np.concatenate([np.empty((0, self.dimension), np.float32), *vectors])
+
+    async def embed_spans(
+        self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+    ) -> Sequence[tuple[Vector, Vectors | None]]:
+        """Return the vector of each text and of its spans, as `backends.base.SpanEmbedder` says.
+
+        Raises:
+            As `embed`.
+        """
+        turns = [
+            partial(_encode_spans, self._encoder, texts[turn], spans[turn])
+            for turn in _turns(texts)
+        ]
+        return [each for turn in await self._side_by_side(turns) for each in turn]
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens the text takes, special tokens included, without cutting."""
+        return self._encoder.count_tokens(text)
+
+    async def _side_by_side(self, turns: Sequence[Callable[[], _Result]]) -> list[_Result]:
+        """Take each turn once; a call holds no more places in the queue than there are workers.
+
+        Raises:
+            As `embed`.
+        """
         if self._waiting >= self._max_waiting:
             raise Unavailable(
                 f"The embedder has {self._waiting} calls waiting already.",
@@ -128,25 +156,19 @@ class MiniLmEmbedder:
             )
         self._waiting += 1
         try:
-            turns = await self._side_by_side(list(_turns(texts)))
+            if len(turns) == 1:
+                return [await self._take_turn(turns[0])]
+            return await self._in_groups(turns)
         finally:
             self._waiting -= 1
-        return np.concatenate([np.empty((0, self.dimension), np.float32), *turns])
 
-    def count_tokens(self, text: str) -> int:
-        """Return how many tokens the text takes, special tokens included, without cutting."""
-        return self._encoder.count_tokens(text)
-
-    async def _side_by_side(self, turns: Sequence[list[str]]) -> list[Vectors]:
-        """Take each turn once; a call holds no more places in the queue than there are workers."""
-        if len(turns) == 1:
-            return [await self._take_turn(partial(self._encoder.encode, turns[0]))]
-        taken: dict[int, Vectors] = {}
+    async def _in_groups(self, turns: Sequence[Callable[[], _Result]]) -> list[_Result]:
+        taken: dict[int, _Result] = {}
         left = iter(enumerate(turns))
 
         async def work() -> None:
             for number, turn in left:
-                taken[number] = await self._take_turn(partial(self._encoder.encode, turn))
+                taken[number] = await self._take_turn(turn)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -170,18 +192,22 @@ class MiniLmEmbedder:
             ) from error
 
 
-def _turns(texts: Sequence[str]) -> Iterator[list[str]]:
+def _turns(texts: Sequence[str]) -> Iterator[slice]:
     """Cut a call into turns of at least one text and about ``_CHARACTERS_A_TURN``."""
-    turn: list[str] = []
-    size = 0
-    for text in texts:
-        if turn and size + len(text) > _CHARACTERS_A_TURN:
-            yield turn
-            turn, size = [], 0
-        turn.append(text)
+    start, size = 0, 0
+    for number, text in enumerate(texts):
+        if number > start and size + len(text) > _CHARACTERS_A_TURN:
+            yield slice(start, number)
+            start, size = number, 0
         size += len(text)
-    if turn:
-        yield turn
+    if start < len(texts):
+        yield slice(start, len(texts))
+
+
+def _encode_spans(
+    encoder: Encoder, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]
+) -> list[tuple[Vector, Vectors | None]]:
+    return [encoder.encode_spans(*each) for each in zip(texts, spans, strict=True)]
 
 
 def _usable_cores() -> int:

@@ -23,6 +23,7 @@ from backends.base import (
 from backends.filters import Conditions
 from backends.principals import Principal, Principals
 from backends.publishing import storable
+from backends.spans import PassageSentences
 from backends.terms import DIMENSIONS
 
 if TYPE_CHECKING:
@@ -79,6 +80,14 @@ def embedding_rows(document: UUID, ids: Sequence[UUID], embeddings: Vectors) -> 
     """Rows of the table of an embedding space."""
     for key, embedding in zip(ids, embeddings, strict=True):
         yield key, document, dense(embedding)
+
+
+def sentence_rows(ids: Sequence[UUID], passages: Sequence[NewPassage]) -> Iterator[Row]:
+    """Rows of the table passage_sentences, of those that have any."""
+    for key, passage in zip(ids, passages, strict=True):
+        if passage.sentences is not None:
+            spans = [offset for span in passage.sentences.spans for offset in span]
+            yield key, passage.sentences.model, spans, _bytes(passage.sentences.vectors)
 
 
 def dense(vector: Vector) -> str:
@@ -147,4 +156,31 @@ def scored_passage(row: Mapping[str, Any]) -> ScoredPassage:
         row["similarity"],
         row["lexical"],
         row["superseded_by"] or "",
+        None if row["sentence_model"] is None else _sentences(row),
     )
+
+
+def _sentences(row: Mapping[str, Any]) -> PassageSentences:
+    flat = row["sentence_spans"]
+    spans = tuple(zip(flat[::2], flat[1::2], strict=True))
+    return PassageSentences(
+        row["sentence_model"], spans, _vectors(row["sentence_vectors"], 1 + len(spans))
+    )
+
+
+def _bytes(vectors: Vectors) -> bytes:
+    """A byte a number: the largest of each vector becomes 127, and what is lost is its length."""
+    import numpy as np
+
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    scaled = np.rint(vectors * (127 / np.maximum(largest, 1e-12)))
+    return bytes(scaled.astype(np.int8).tobytes())
+
+
+def _vectors(packed: bytes, count: int) -> Vectors:
+    """Unit vectors, which is what they were before."""
+    import numpy as np
+
+    vectors = np.frombuffer(packed, np.int8).reshape(count, -1).astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)

@@ -85,6 +85,8 @@ COPY passage (
 
 COPY_TERMS = "COPY passage_terms (passage_id, document_id, terms, weights) FROM STDIN"
 
+COPY_SENTENCES = "COPY passage_sentences (passage_id, model, spans, vectors) FROM STDIN"
+
 COPY_EMBEDDINGS = "COPY {} (passage_id, document_id, embedding) FROM STDIN"
 
 # While the old and the new passages of a document are both there: count the new ones in and the

@@ -97,10 +97,12 @@ class _Batch:
         ids = rows.new_ids(len(self.passages))
         passages = rows.passage_rows(self.document, self.version, self.first, ids, self.passages)
         terms = rows.term_rows(self.document, ids, self.weights)
+        sentences = rows.sentence_rows(ids, self.passages)
         embeddings = rows.embedding_rows(self.document, ids, self.embeddings)
         return [
             (sql.SQL(statements.COPY_PASSAGES), list(passages)),
             (sql.SQL(statements.COPY_TERMS), list(terms)),
+            (sql.SQL(statements.COPY_SENTENCES), list(sentences)),
             (sql.SQL(statements.COPY_EMBEDDINGS).format(table(self.space)), list(embeddings)),
         ]
 

@@ -63,6 +63,16 @@ CREATE INDEX passage_terms_document ON passage_terms (document_id);
 -- Without a list of pending entries, which every search would have to read.
 CREATE INDEX passage_terms_terms ON passage_terms USING gin (terms) WITH (fastupdate = off);
 
+-- The sentences of a passage with their vectors, so that no question waits for these: for each two
+-- offsets within the passage's text; then, a byte a number, the vector of what stands above the
+-- passage and one of each sentence. Read only of the few passages that a search returns.
+CREATE TABLE passage_sentences (
+    passage_id uuid PRIMARY KEY REFERENCES passage ON DELETE CASCADE,
+    model text NOT NULL,
+    spans integer[] NOT NULL,
+    vectors bytea STORAGE EXTERNAL NOT NULL
+);
+
 -- In how many passages a hashed term occurs.
 CREATE TABLE term (
     hash integer PRIMARY KEY,
@@ -359,10 +369,14 @@ BEGIN
                     AND newer.acl && $1
                     AND coalesce(newer.metadata ->> 'effective', '') <= $8
             ) AS superseded_by,
+            passage_sentences.model AS sentence_model,
+            passage_sentences.spans AS sentence_spans,
+            passage_sentences.vectors AS sentence_vectors,
             (SELECT count(*) FROM dense_leg) AS in_dense_leg
         FROM fused
         JOIN passage ON passage.id = fused.passage_id
         JOIN document ON document.id = fused.document_id
+        LEFT JOIN passage_sentences ON passage_sentences.passage_id = fused.passage_id
         ORDER BY fused.score DESC, fused.similarity DESC, document.source COLLATE "C", passage.ordinal
         LIMIT $7
         $$,
@@ -485,7 +499,10 @@ CREATE FUNCTION search_passages(
     score float8,
     similarity float8,
     lexical float8,
-    superseded_by text
+    superseded_by text,
+    sentence_model text,
+    sentence_spans integer[],
+    sentence_vectors bytea
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path FROM CURRENT
@@ -533,6 +550,9 @@ BEGIN
             similarity := hit.similarity;
             lexical := hit.lexical;
             superseded_by := hit.superseded_by;
+            sentence_model := hit.sentence_model;
+            sentence_spans := hit.sentence_spans;
+            sentence_vectors := hit.sentence_vectors;
             RETURN NEXT;
         END LOOP;
         IF NOT short THEN
@@ -542,7 +562,8 @@ BEGIN
     RETURN QUERY
     EXECUTE format(
         'SELECT id, document_id, title, source, version, ordinal, start_offset, end_offset, text,
-            heading, page, score, similarity, lexical, superseded_by
+            heading, page, score, similarity, lexical, superseded_by, sentence_model,
+            sentence_spans, sentence_vectors
         FROM (%s) AS found',
         search_statement(plan.space, 'exact', plan.lexical)
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from backends.base import Embedder
+from backends.base import Embedder, SpanEmbedder
 from backends.embedding_cache import CachingEmbedder
 from backends.embeddings import HttpEmbedder
 from backends.memory.embedder import HashingEmbedder
@@ -150,3 +150,23 @@ async def test_a_longer_text_takes_more_tokens(opener: Opener) -> None:
 async def test_the_model_has_a_name(opener: Opener) -> None:
     async with opener() as embedder:
         assert embedder.model
+
+
+async def test_spans_are_embedded_with_their_text(opener: Opener) -> None:
+    async with opener() as embedder:
+        if not isinstance(embedder, SpanEmbedder):
+            pytest.skip("this one embeds whole texts only")
+        texts = ["Boots may be returned. Curtains are made to measure.", "Hello.", ""]
+        [(one, spans), (two, whole), (_, none)] = await embedder.embed_spans(
+            texts, [[(0, 22), (23, 51)], [(0, 6)], []]
+        )
+        wanted = await embedder.embed([*texts[:2], "Are boots returned?"])
+        assert np.allclose([one, two], wanted[:2], atol=1e-5)
+        assert spans is not None
+        assert spans.shape == (2, embedder.dimension)
+        assert np.allclose(np.linalg.norm(spans, axis=1), 1, atol=1e-3)
+        assert spans[0] @ wanted[2] > spans[1] @ wanted[2]
+        assert whole is not None
+        assert whole[0] @ two > 0.9
+        assert none is not None
+        assert none.shape == (0, embedder.dimension)

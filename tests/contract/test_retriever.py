@@ -10,6 +10,7 @@ import pytest
 from backends.base import NewPassage, SearchQuery
 from backends.errors import Misconfigured
 from backends.principals import NOBODY, Principal, asker
+from backends.spans import PassageSentences
 from tests.support.stores import (
     OpenStore,
     Store,
@@ -340,3 +341,20 @@ async def _publish_many(store: Store, count: int) -> None:
         for first in range(0, len(body), width)
     ]
     await publish(store, new_document("many.md", body), passages)
+
+
+async def test_a_found_passage_brings_its_sentences_along(open_store: OpenStore) -> None:
+    text = "Boots go back. Coats stay."
+    vectors = embedded(["Untitled", "Boots go back.", "Coats stay."])
+    sentences = PassageSentences("words", ((0, 14), (15, 26)), vectors)
+    async with open_store() as store:
+        passage = NewPassage(0, len(text), text, sentences=sentences)
+        await publish(store, new_document("a.md", text), [passage])
+        await publish(store, new_document("b.md", "Boots."))
+        kept, none = await search(store, "boots coats")
+        assert none.sentences is None
+        assert kept.sentences is not None
+        assert kept.sentences.model == "words"
+        assert kept.sentences.spans == sentences.spans
+        # A store may keep them roughly.
+        assert (kept.sentences.vectors * vectors).sum(axis=1) == pytest.approx(1, abs=1e-3)

@@ -32,6 +32,16 @@ CREATE INDEX passage_terms_document ON passage_terms (document_id);
 -- Without a list of pending entries, which every search would have to read.
 CREATE INDEX passage_terms_terms ON passage_terms USING gin (terms) WITH (fastupdate = off);
 
+-- The sentences of a passage with their vectors, so that no question waits for these: for each two
+-- offsets within the passage's text; then, a byte a number, the vector of what stands above the
+-- passage and one of each sentence. Read only of the few passages that a search returns.
+CREATE TABLE passage_sentences (
+    passage_id uuid PRIMARY KEY REFERENCES passage ON DELETE CASCADE,
+    model text NOT NULL,
+    spans integer[] NOT NULL,
+    vectors bytea STORAGE EXTERNAL NOT NULL
+);
+
 CREATE TEMPORARY TABLE embedded_with ON COMMIT DROP AS
 SELECT model, dimension FROM embedding_space;
 

@@ -79,7 +79,9 @@ class WithSentences:
             spans = statements(hit.passage.text)
             texts = [hit.passage.title, *(hit.passage.text[start:end] for start, end in spans)]
             vectors = await embedder.embed(texts)
-            whole.append(replace(hit, sentences=PassageSentences(tuple(spans), vectors)))
+            whole.append(
+                replace(hit, sentences=PassageSentences(embedder.model, tuple(spans), vectors))
+            )
         return whole
 
 

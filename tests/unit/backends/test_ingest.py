@@ -23,6 +23,7 @@ from backends.ingest import (
     ingest_bytes,
 )
 from backends.ingest.embedding import embed_all
+from backends.ingest.prepare import Prepared
 from backends.ingest.seen import Seen
 from backends.memory.embedder import HashingEmbedder
 from backends.memory.store import MemoryStore
@@ -34,6 +35,16 @@ if TYPE_CHECKING:
 
 STAFF: Principals = frozenset({Principal("group:staff")})
 PUBLIC: Principals = frozenset({EVERYONE})
+
+
+def prepared(*texts: str, context: str = "") -> Prepared:
+    """A document of such passages, ready to be embedded."""
+    document = NewDocument("a.md", "", "".join(texts), "text/plain", "", STAFF)
+    return Prepared(
+        document,
+        tuple(NewPassage(0, len(text), text) for text in texts),
+        tuple(f"{context}\n{text}" if context else text for text in texts),
+    )
 
 
 class Recorder(HashingEmbedder):
@@ -464,11 +475,39 @@ async def test_long_documents_are_embedded_in_bounded_batches(tmp_path: Path) ->
 
 async def test_passages_of_several_documents_are_embedded_together_longest_first() -> None:
     embedder = Recorder()
-    texts = [["one two", "one"], [], ["one two three"]]
-    vectors = await embed_all(texts, embedder)
+    documents = [prepared("one two", "one"), prepared(), prepared("one two three")]
+    embedded = await embed_all(documents, embedder)
     assert embedder.batches == [["one two three", "one two", "one"]]
-    for own, wanted in zip(vectors, texts, strict=True):
-        assert np.array_equal(own, await HashingEmbedder().embed(wanted))
+    assert [one.prepared for one in embedded] == documents
+    for own, wanted in zip(embedded, documents, strict=True):
+        assert np.array_equal(own.vectors, await HashingEmbedder().embed(wanted.texts))
+
+
+async def test_sentences_are_embedded_in_the_same_pass() -> None:
+    text = "One is red. Two is blue."
+    [embedded] = await embed_all([prepared(text, context="Shop")], HashingEmbedder())
+    [passage] = embedded.passages
+    assert passage.sentences is not None
+    assert passage.sentences.model == "hashing"
+    assert [text[start:end] for start, end in passage.sentences.spans] == [
+        "One is red.",
+        "Two is blue.",
+    ]
+    wanted = await HashingEmbedder().embed(["Shop", "One is red.", "Two is blue."])
+    assert np.array_equal(passage.sentences.vectors, wanted)
+
+
+async def test_an_embedder_that_cannot_look_inside_a_text_leaves_sentences_out() -> None:
+    class Whole:
+        """Nothing but the port."""
+
+        def __init__(self) -> None:
+            self.model, self.dimension, self.max_tokens = "whole", 384, 256
+            self.embed = HashingEmbedder().embed
+            self.count_tokens = HashingEmbedder().count_tokens
+
+    [embedded] = await embed_all([prepared("One is red.")], Whole())
+    assert [passage.sentences for passage in embedded.passages] == [None]
 
 
 async def test_what_gathers_while_the_embedder_is_busy_is_embedded_at_one_time(
