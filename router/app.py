@@ -18,7 +18,7 @@ from agents.factual import FactualAgent
 from agents.hybrid import HybridAgent
 from agents.judge import Judge
 from backends import terms
-from backends.base import DocumentStore, Embedder, Generator, ModelCard
+from backends.base import DocumentStore, Embedder, Generator, ModelCard, Reranker
 from backends.errors import BackendError
 from router.classify import Heads, HeadsClassifier, shipped_heads, shipped_policy
 from router.errors import SettingsError
@@ -26,7 +26,12 @@ from router.policy import InvalidPolicy, Policy, Route
 from router.request import MAX_RESULTS
 from router.search import Search
 from router.steps import Parts, Steps
-from router.tracing.ports import TracedEmbedder, TracedGenerator, TracedRetriever
+from router.tracing.ports import (
+    TracedEmbedder,
+    TracedGenerator,
+    TracedReranker,
+    TracedRetriever,
+)
 from router.tracing.setup import Tracing, tracing
 
 if TYPE_CHECKING:
@@ -102,7 +107,8 @@ async def open_app(
         reader = await _open_reader(settings, embedder, heads, stack)
         store = await stack.enter_async_context(open_store(settings, embedder))
         generator = await _open_generator(settings, stack)
-        opened = _Opened(settings, spans, embedder, reader, store, generator)
+        reranker = await _reranker(settings, spans, stack)
+        opened = _Opened(settings, spans, embedder, reader, store, generator, reranker)
         steps = Steps(_parts(opened, policy, heads))
         search = Search(
             _evidence(opened, policy, heads, limit=MAX_RESULTS),
@@ -178,7 +184,8 @@ async def open_retrieval(settings: Settings) -> AsyncIterator[Retrieval]:
         store = await stack.enter_async_context(open_store(settings, embedder))
         await asyncio.to_thread(terms.load)
         spans = await stack.enter_async_context(tracing("none", capture_content=False))
-        opened = _Opened(settings, spans, embedder, reader, store, generator=None)
+        reranker = await _reranker(settings, spans, stack)
+        opened = _Opened(settings, spans, embedder, reader, store, None, reranker)
         shared, _ = _embedders(opened, heads)
         yield Retrieval(policy, store, shared, partial(_evidence, opened, policy, heads))
 
@@ -262,6 +269,18 @@ async def _open_generator(settings: Settings, stack: AsyncExitStack) -> Generato
     )
 
 
+async def _reranker(settings: Settings, spans: Tracing, stack: AsyncExitStack) -> Reranker | None:
+    url, model = settings.rerank_url, settings.rerank_model
+    if not url or not model:
+        return None
+    from backends.rerank import HttpReranker
+
+    key, timeout_s = _secret(settings.rerank_api_key), settings.timeouts.rerank
+    opening = HttpReranker.open(url, model, api_key=key, timeout_s=timeout_s)
+    server = await stack.enter_async_context(opening)
+    return TracedReranker(server, spans, provider="rerank", remote=True)
+
+
 async def _open_reader(
     settings: Settings, embedder: Embedder, heads: Heads, stack: AsyncExitStack
 ) -> Embedder:
@@ -289,6 +308,7 @@ class _Opened:
     reader: Embedder
     store: PgvectorStore
     generator: Generator | None
+    reranker: Reranker | None
 
 
 def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
@@ -344,6 +364,7 @@ def _evidence(opened: _Opened, policy: Policy, heads: Heads, limit: int) -> Evid
         reader,
         min_support=policy.evidence_min_support,
         limit=limit,
+        reranker=opened.reranker,
     )
 
 

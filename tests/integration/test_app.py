@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -29,8 +30,18 @@ async def embeddings_server(dimension: int) -> AsyncIterator[str]:
         data = [{"index": row, "embedding": v.tolist()} for row, v in enumerate(vectors)]
         return web.json_response({"data": data, "model": "hashing"})
 
+    async with served({"/v1/embeddings": embeddings}) as url:
+        yield url
+
+
+@asynccontextmanager
+async def served(
+    paths: Mapping[str, Callable[[web.Request], Awaitable[web.Response]]],
+) -> AsyncIterator[str]:
+    """A server on a free loopback port that takes POSTs at these paths."""
     app = web.Application()
-    app.router.add_post("/v1/embeddings", embeddings)
+    for path, handler in paths.items():
+        app.router.add_post(path, handler)
     runner = web.AppRunner(app)
     await runner.setup()
     try:
@@ -101,3 +112,59 @@ def test_a_synchronous_program_opens_a_router_without_asyncio(
         said = router.as_runnable().invoke({"question": QUESTION, "principal": "user:ana"})
 
     assert said.response_metadata["abstained"]
+
+
+async def test_a_rerank_server_orders_what_a_search_found(
+    database_url: str, tmp_path: Path
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def last_first(request: web.Request) -> web.Response:
+        asked.append(await request.json())
+        scores = [at / 10 for at in range(len(asked[-1]["documents"]))]
+        results = [{"index": at, "relevance_score": score} for at, score in enumerate(scores)]
+        return web.json_response({"results": results})
+
+    async with served({"/v1/rerank": last_first}) as url:
+        settings = Settings(home=tmp_path, database_url=SecretStr(database_url))
+        ranked = settings.model_copy(update={"rerank_url": f"{url}/v1", "rerank_model": "cross"})
+        async with Router.open(settings) as plain, Router.open(ranked) as router:
+            for name, text in (("boots", RETURNS), ("hats", b"Hats may not be returned.")):
+                await ingest_bytes(
+                    f"{name}.txt",
+                    text,
+                    store=router.documents,
+                    embedder=router.embedder,
+                    acl=parse_principals("everyone"),
+                )
+            before = await plain.search(QUESTION, principal="user:ana")
+            after = await router.search(QUESTION, principal="user:ana")
+
+    assert asked[0]["model"] == "cross"
+    assert [hit.passage.id for hit in after.passages] == [
+        hit.passage.id for hit in reversed(before.passages)
+    ]
+
+
+async def test_questions_are_answered_while_the_rerank_server_is_down(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with served({}) as url:
+        gone = f"{url}/v1"
+    settings = Settings(
+        home=tmp_path,
+        database_url=SecretStr(database_url),
+        rerank_url=gone,
+        rerank_model="cross",
+    )
+    async with Router.open(settings) as router:
+        await ingest_bytes(
+            "returns.txt",
+            RETURNS,
+            store=router.documents,
+            embedder=router.embedder,
+            acl=parse_principals("everyone"),
+        )
+        answer = await router.ask(QUESTION, principal="user:ana")
+
+    assert "45 days" in answer.text
