@@ -125,7 +125,7 @@ def read_search(
         raise InvalidRequest(
             f"limit must be a whole number from 1 to {MAX_RESULTS}.", field="limit"
         )
-    return SearchRequest(words, principals, read_where(where), limit)
+    return SearchRequest(_readable(words), principals, read_where(where), limit)
 
 
 def read_passage_request(passage_id: str, *, principal: PrincipalsLike = None) -> PassageRequest:
@@ -178,15 +178,20 @@ def _conversation(question: Question) -> tuple[Message, ...]:
 
 def _message(turn: object, index: int) -> Message:
     if isinstance(turn, Message):
-        return turn
+        return Message(turn.role, _readable(turn.content))
     if isinstance(turn, Mapping):
         role, content = turn.get("role"), turn.get("content")
         if role in get_args(Role) and isinstance(content, str):
-            return Message(cast("Role", role), content)
+            return Message(cast("Role", role), _readable(content))
     raise InvalidRequest(
         'Each message needs a role ("system", "user" or "assistant") and a text as content.',
         field=f"messages[{index}]",
     )
+
+
+def _readable(text: str) -> str:
+    """Without halves of surrogate pairs, which no tokenizer, database or model server takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _route(route: Route | str | None) -> Route | None:
