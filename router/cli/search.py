@@ -14,7 +14,7 @@ from router.cli.screen import err, one_line, out, put_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import RenderableType
+    from rich.text import Text
 
     from backends.base import ScoredPassage
     from router.answer import Found
@@ -43,7 +43,7 @@ def search(
         put_json(found_json(found))
     elif found.passages:
         for hit in found.passages:
-            out().print(_shown(hit))
+            out().print(_shown(hit), end="\n\n")
     else:
         err().print("Nothing was found among the documents that you may see.")
 
@@ -65,17 +65,15 @@ async def _search(
             return await router.search(query, principal=principal, where=where, limit=limit)
 
 
-def _shown(hit: ScoredPassage) -> RenderableType:
-    from rich.padding import Padding
+def _shown(hit: ScoredPassage) -> Text:
     from rich.text import Text
 
     passage = hit.passage
     heading = f" › {passage.heading}" if passage.heading else ""
     page = f", page {passage.page}" if passage.page is not None else ""
-    text = Text.assemble(
+    return Text.assemble(
         (f"{hit.score:.2f}  ", "bold"),
         (one_line(f"{passage.title}{heading}{page}", 80), "green"),
         (f"\n{one_line(f'{passage.source}, passage {passage.id}', 200)}", "bright_black"),
         f"\n{one_line(passage.text, _SHOWN)}",
     )
-    return Padding(text, (0, 0, 1, 0))

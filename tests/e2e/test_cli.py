@@ -65,6 +65,41 @@ def asked(run: Run, shown: Done) -> Done:
     return run("ask", "How many characters must a password have?", "--demo", "--json", "--trace")
 
 
+def test_search_prints_passages_that_the_asker_may_see(run: Run, shown: Done) -> None:
+    words = ("search", "What does salary band C pay?", "--demo", "--json")
+    for_hr = json.loads(run(*words, "--as", "group:hr").stdout)
+    for_all = json.loads(run(*words).stdout)
+
+    assert any("43,500" in passage["text"] for passage in for_hr["passages"])
+    assert for_all["passages"]
+    assert not any("43,500" in passage["text"] for passage in for_all["passages"])
+
+
+def test_conditions_narrow_what_is_searched(run: Run, shown: Done) -> None:
+    words = ("How many days of annual leave do I get?", "--demo", "--where", "country=Spain")
+    found = json.loads(run("search", *words, "--limit", "3", "--json").stdout)["passages"]
+    answer = json.loads(run("ask", *words, "--json").stdout)
+
+    assert {Path(passage["source"]).name for passage in found} == {"annual-leave-spain.md"}
+    assert {Path(one["source"]).name for one in answer["citations"]} == {"annual-leave-spain.md"}
+
+
+def test_a_condition_that_cannot_be_read_is_a_misuse(run: Run) -> None:
+    done = run("ask", "Anything?", "--where", "country")
+
+    assert done.returncode == 2
+    assert "FIELD=VALUE" in " ".join(done.stderr.split())
+
+
+def test_an_unknown_field_names_those_that_there_are(run: Run, shown: Done) -> None:
+    done = run("search", "leave", "--demo", "--where", "nowhere=1", "--json")
+
+    assert done.returncode == 1
+    error = json.loads(done.stdout)["error"]
+    assert (error["code"], error["field"]) == ("invalid_request", "where")
+    assert "country" in error["message"]
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ingested") / "papers"
