@@ -10,15 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from backends.base import (
-    DocumentId,
-    Message,
-    PassageId,
-    Sampling,
-    ScoredPassage,
-    Usage,
-)
+from backends.base import DocumentId, Message, PassageId, ScoredPassage
 from backends.filters import Conditions
+from backends.generation import Sampling, Usage
 from backends.principals import Principals
 
 if TYPE_CHECKING:

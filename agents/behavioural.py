@@ -8,7 +8,7 @@ from contextlib import aclosing
 from agents.base import AgentEvent, Evidence, Task
 from agents.errors import NoModel
 from agents.speech import say
-from backends.base import GenerationRequest, Generator
+from backends.generation import GenerationRequest, Generator
 
 
 class BehaviouralAgent:

@@ -15,8 +15,9 @@ from agents.errors import BrokenFormat
 from agents.mentions import phrases
 from agents.passages import fence
 from agents.prompts import prompt
-from backends.base import GenerationRequest, Generator, Message, Sampling
+from backends.base import Message
 from backends.errors import BackendError
+from backends.generation import GenerationRequest, Generator, Sampling
 
 MAX_TURNS: Final = 8
 """Turns that the model reads, the last one among them."""

@@ -11,8 +11,9 @@ from agents.errors import BrokenFormat, named_by_caller
 from agents.evidence import abstention
 from agents.passages import passages_prompt
 from agents.speech import say_with_citations
-from backends.base import GenerationRequest, Generator, Message
+from backends.base import Message
 from backends.errors import BackendError
+from backends.generation import GenerationRequest, Generator
 
 
 class FactualAgent:

@@ -10,7 +10,7 @@ from agents.errors import NoModel
 from agents.evidence import abstention
 from agents.passages import passages_prompt
 from agents.speech import say, say_with_citations
-from backends.base import GenerationRequest, Generator
+from backends.generation import GenerationRequest, Generator
 
 
 class HybridAgent:

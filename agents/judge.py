@@ -11,7 +11,8 @@ from agents.base import Task
 from agents.errors import BrokenFormat
 from agents.passages import fence
 from agents.prompts import prompt
-from backends.base import GenerationRequest, Generator, Message, Sampling
+from backends.base import Message
+from backends.generation import GenerationRequest, Generator, Sampling
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from agents.base import AgentEvent, Cited, Reply, Token
 from agents.citations import CitationChecker
 from agents.formats import check_json, check_not_empty
 from agents.links import LinkGuard
-from backends.base import GenerationRequest, Generator, Usage
 from backends.errors import Misconfigured, Refused
+from backends.generation import GenerationRequest, Generator, Usage
 
 if TYPE_CHECKING:
-    from backends.base import GenerationChunk
+    from backends.generation import GenerationChunk
 
 NO_ANSWER: Final = "NO ANSWER"
 """What the prompts tell a model to say when the passages do not hold the answer."""

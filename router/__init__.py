@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from agents.base import Citation, Cited, Evidence, Token
-    from backends.base import Message, ModelCard, Passage, Sampling, Usage
+    from backends.base import Message, Passage
+    from backends.generation import ModelCard, Sampling, Usage
     from router.answer import Answer, Decided, Event, EvidenceFound, Finished, Found
     from router.api import Router
     from router.config import Settings, load_settings

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from agents.base import Citation, Cited, Evidence, Token
-from backends.base import ScoredPassage, Usage
+from backends.base import ScoredPassage
+from backends.generation import Usage
 from router.policy import Decision
 
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from backends.base import ModelCard, Sampling
+from backends.generation import ModelCard, Sampling
 from router.answer import Answer, Event, Finished, Found
 from router.errors import translated
 from router.request import (

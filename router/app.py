@@ -18,8 +18,9 @@ from agents.factual import FactualAgent
 from agents.hybrid import HybridAgent
 from agents.judge import Judge
 from backends import terms
-from backends.base import DocumentStore, Embedder, Generator, ModelCard, Reranker
+from backends.base import DocumentStore, Embedder, Reranker
 from backends.errors import BackendError
+from backends.generation import Generator, ModelCard
 from router.classify import Heads, HeadsClassifier, shipped_heads, shipped_policy
 from router.errors import SettingsError
 from router.policy import InvalidPolicy, Policy, Route

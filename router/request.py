@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast, get_args
 
-from backends.base import Message, PassageId, Role, Sampling
+from backends.base import Message, PassageId, Role
 from backends.filters import Condition, Conditions, parse_conditions
+from backends.generation import Sampling
 from backends.principals import Principals, asker
 from router.errors import InvalidRequest, translated
 from router.policy import Route

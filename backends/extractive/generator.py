@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from backends.base import (
-    Embedder,
-    Generation,
-    GenerationChunk,
-    GenerationRequest,
-    ModelCard,
-    Usage,
-)
+from backends.base import Embedder
 from backends.errors import Refused
 from backends.extractive.ranking import Candidate, by_words, candidates_in, choose, rank
+from backends.generation import Generation, GenerationChunk, GenerationRequest, ModelCard, Usage
 
 MODEL = "extractive"
 MOST_EMBEDDED = 24

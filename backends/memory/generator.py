@@ -8,8 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from backends.base import Generation, GenerationChunk, GenerationRequest, ModelCard, Usage
 from backends.errors import BackendError, Refused
+from backends.generation import Generation, GenerationChunk, GenerationRequest, ModelCard, Usage
 
 _BACKEND: Final = "model server"
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-from backends.base import Generation, GenerationChunk, GenerationRequest, ModelCard, Usage
 from backends.errors import BackendError, Refused, Unavailable
+from backends.generation import Generation, GenerationChunk, GenerationRequest, ModelCard, Usage
 from backends.vllm import wire
 from backends.vllm.pacing import Clock, Retries, Timeouts
 from backends.vllm.replicas import Replicas, parse_replicas

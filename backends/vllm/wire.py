@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from backends.base import Generation, GenerationRequest, ModelCard, Usage
 from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
+from backends.generation import Generation, GenerationRequest, ModelCard, Usage
 
 BACKEND: Final = "model server"
 END_MARK = "[DONE]"

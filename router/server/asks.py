@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from backends.base import Message, ModelCard, Passage, Sampling
+    from backends.base import Message, Passage
+    from backends.generation import ModelCard, Sampling
     from router.answer import Event, Found
     from router.policy import Decision, Route
     from router.request import WhereLike

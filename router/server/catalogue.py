@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from backends.base import ModelCard
+from backends.generation import ModelCard
 from router.errors import ModelUnavailable, RouterError, UnknownModel, translated
 from router.policy import Route
 from router.server.outermost import json_bytes, respond

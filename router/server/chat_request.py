@@ -14,8 +14,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from backends.base import Message, Sampling
+from backends.base import Message
 from backends.filters import Conditions
+from backends.generation import Sampling
 from router.errors import InvalidRequest
 from router.request import read_where
 from router.server.messages import TextPart, read_messages

@@ -13,18 +13,13 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from backends.base import (
-    Embedder,
+from backends.base import Embedder, Message, Reranker, Retriever, ScoredPassage, SearchQuery
+from backends.generation import (
     Generation,
     GenerationChunk,
     GenerationRequest,
     Generator,
-    Message,
     ModelCard,
-    Reranker,
-    Retriever,
-    ScoredPassage,
-    SearchQuery,
     Usage,
 )
 from router.tracing import names

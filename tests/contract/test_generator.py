@@ -11,17 +11,10 @@ from typing import TypeAlias
 
 import pytest
 
-from backends.base import (
-    DocumentId,
-    GenerationChunk,
-    GenerationRequest,
-    Generator,
-    Message,
-    Passage,
-    PassageId,
-)
+from backends.base import DocumentId, Message, Passage, PassageId
 from backends.errors import Refused
 from backends.extractive import ExtractiveGenerator
+from backends.generation import GenerationChunk, GenerationRequest, Generator
 from backends.memory.embedder import HashingEmbedder
 from backends.memory.generator import Script, ScriptedGenerator
 from backends.vllm import VllmGenerator

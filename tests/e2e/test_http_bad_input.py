@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from backends.base import ModelCard
+from backends.generation import ModelCard
 from router.errors import (
     ConfigurationFault,
     DeadlineExceeded,

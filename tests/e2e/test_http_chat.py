@@ -13,7 +13,8 @@ import httpx2
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageParam
 
-from backends.base import Message, ModelCard, Sampling
+from backends.base import Message
+from backends.generation import ModelCard, Sampling
 from router.policy import Route
 from tests.support.server import (
     ANSWER,

@@ -6,8 +6,8 @@ import httpx2
 import pytest
 from openai import AsyncOpenAI, NotFoundError
 
-from backends.base import ModelCard
 from backends.errors import Unavailable
+from backends.generation import ModelCard
 from tests.support.server import Door, ScriptedRouter, served
 
 BUILT_IN = ["auto", "factual", "behavioural", "hybrid"]

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from backends.base import GenerationChunk, GenerationRequest, Message, Sampling, Usage
+from backends.base import Message
+from backends.generation import GenerationChunk, GenerationRequest, Sampling, Usage
 from backends.vllm import Timeouts, VllmGenerator
 from tests.support.model_server import ADAPTER, BASE_MODEL, ModelServer, Plan, model_server
 

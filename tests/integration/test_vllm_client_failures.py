@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from backends.base import GenerationRequest, Message
+from backends.base import Message
 from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
+from backends.generation import GenerationRequest
 from backends.vllm import Retries, Timeouts, VllmGenerator
 from tests.support.model_server import ADAPTER, BASE_MODEL, ModelServer, Plan, model_server
 

@@ -14,8 +14,9 @@ from agents.evidence import EvidenceFinder
 from agents.factual import FactualAgent
 from agents.hybrid import HybridAgent
 from agents.judge import Judge
-from backends.base import Generator, NewDocument, NewPassage
+from backends.base import NewDocument, NewPassage
 from backends.extractive import ExtractiveGenerator
+from backends.generation import Generator
 from backends.memory.embedder import HashingEmbedder
 from backends.memory.generator import ScriptedGenerator
 from backends.memory.store import MemoryStore

@@ -11,7 +11,8 @@ from io import StringIO
 from typing import Any
 
 from agents.base import Citation, Evidence, Token
-from backends.base import DocumentId, Message, ModelCard, Passage, PassageId, Sampling, Usage
+from backends.base import DocumentId, Message, Passage, PassageId
+from backends.generation import ModelCard, Sampling, Usage
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished, Found
 from router.config import ServerSettings
 from router.errors import UnknownPassage

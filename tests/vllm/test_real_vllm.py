@@ -11,8 +11,9 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from backends.base import GenerationRequest, Message, ModelCard, Sampling
+from backends.base import Message
 from backends.errors import Refused
+from backends.generation import GenerationRequest, ModelCard, Sampling
 from backends.vllm import VllmGenerator
 from tests.support.real_vllm import CONTEXT_TOKENS, RealVllm
 

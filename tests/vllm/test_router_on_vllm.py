@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import SecretStr
 
-from backends.base import Sampling
+from backends.generation import Sampling
 from backends.ingest import ingest_bytes
 from backends.principals import parse_principals
 from router import Finished, Route, Router, Settings, Token

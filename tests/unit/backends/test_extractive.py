@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backends.base import (
-    DocumentId,
-    GenerationRequest,
-    Message,
-    Passage,
-    PassageId,
-    Usage,
-)
+from backends.base import DocumentId, Message, Passage, PassageId
 from backends.errors import Refused, Unavailable
 from backends.extractive import ExtractiveGenerator
 from backends.extractive.generator import MOST_EMBEDDED
+from backends.generation import GenerationRequest, Usage
 from backends.memory.embedder import HashingEmbedder
 
 if TYPE_CHECKING:

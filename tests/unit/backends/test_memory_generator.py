@@ -7,8 +7,9 @@ from contextlib import aclosing
 
 import pytest
 
-from backends.base import GenerationRequest, Message
+from backends.base import Message
 from backends.errors import Garbled, Unavailable
+from backends.generation import GenerationRequest
 from backends.memory.generator import Script, ScriptedGenerator
 
 ASKED = GenerationRequest((Message("user", "Hello"),))

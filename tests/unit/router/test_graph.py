@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from agents.base import Cited, Token
-from backends.base import Generation, GenerationRequest
 from backends.errors import BackendError, Garbled, Refused, Unavailable
+from backends.generation import Generation, GenerationRequest
 from backends.memory.generator import Script, ScriptedGenerator
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
 from router.errors import (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from backends.base import ModelCard
 from backends.errors import Unavailable
+from backends.generation import ModelCard
 from router.errors import ModelUnavailable
 from router.server.catalogue import Catalogue
 from tests.support.server import ScriptedRouter
