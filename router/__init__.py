@@ -74,7 +74,8 @@ __all__ = [
 
 _HOMES: Final = {
     "agents.base": ("Citation", "Cited", "Evidence", "Token"),
-    "backends.base": ("Message", "ModelCard", "Passage", "Sampling", "Usage"),
+    "backends.base": ("Message", "Passage"),
+    "backends.generation": ("ModelCard", "Sampling", "Usage"),
     "router.answer": ("Answer", "Decided", "Event", "EvidenceFound", "Finished", "Found"),
     "router.api": ("Router",),
     "router.config": ("Settings", "load_settings"),

@@ -1,4 +1,4 @@
-"""Wiring: opens every part, closes them in reverse, pings them; names the concrete adapters."""
+"""Wiring: opens every part, puts them together, pings them, and closes them in reverse."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from backends import terms
 from backends.base import DocumentStore, Embedder, Reranker
 from backends.errors import BackendError
 from backends.generation import Generator, ModelCard
+from router.adapters import open_embedder, open_generator, open_reranker, open_store
 from router.classify import Heads, HeadsClassifier, shipped_heads, shipped_policy
 from router.errors import SettingsError
 from router.policy import InvalidPolicy, Policy, Route
@@ -37,7 +38,6 @@ from router.tracing.setup import Tracing, tracing
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
-    from pydantic import SecretStr
 
     from agents.base import Agent
     from backends.pgvector import PgvectorStore
@@ -107,8 +107,8 @@ async def open_app(
         embedder = await stack.enter_async_context(open_embedder(settings))
         reader = await _open_reader(settings, embedder, heads, stack)
         store = await stack.enter_async_context(open_store(settings, embedder))
-        generator = await _open_generator(settings, stack)
-        reranker = await _reranker(settings, spans, stack)
+        generator = await stack.enter_async_context(open_generator(settings))
+        reranker = await stack.enter_async_context(open_reranker(settings))
         opened = _Opened(settings, spans, embedder, reader, store, generator, reranker)
         steps = Steps(_parts(opened, policy, heads))
         search = Search(
@@ -129,32 +129,6 @@ async def open_app(
             embedder=embedder,
             generator=generator,
         )
-
-
-@asynccontextmanager
-async def open_embedder(settings: Settings) -> AsyncIterator[Embedder]:
-    """Open the embedder: a server's, a model folder's, or the MiniLM that ships.
-
-    Raises:
-        BackendError: It cannot be opened.
-    """
-    if settings.embeddings_url:
-        from backends.embeddings import HttpEmbedder
-
-        assert settings.embeddings_model is not None, "the settings ask for both or neither"
-        async with HttpEmbedder.open(
-            settings.embeddings_url,
-            settings.embeddings_model,
-            api_key=_secret(settings.embeddings_api_key),
-            timeout_s=settings.timeouts.embeddings,
-        ) as embedder:
-            yield embedder
-        return
-    from backends.minilm import MiniLmEmbedder
-
-    folder = Path(settings.embeddings_model) if settings.embeddings_model else None
-    async with MiniLmEmbedder.open(settings.home / "models", folder) as local:
-        yield local
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,101 +159,15 @@ async def open_retrieval(settings: Settings) -> AsyncIterator[Retrieval]:
         store = await stack.enter_async_context(open_store(settings, embedder))
         await asyncio.to_thread(terms.load)
         spans = await stack.enter_async_context(tracing("none", capture_content=False))
-        reranker = await _reranker(settings, spans, stack)
+        reranker = await stack.enter_async_context(open_reranker(settings))
         opened = _Opened(settings, spans, embedder, reader, store, None, reranker)
         shared, _ = _embedders(opened, heads)
         yield Retrieval(policy, store, shared, partial(_evidence, opened, policy, heads))
 
 
-@asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[str]:
-    """Yield the configured database's URL, or run the embedded one meanwhile and yield its own.
-
-    Raises:
-        BackendError: The embedded database does not start.
-    """
-    from backends.postgres import embedded_server
-
-    url = _secret(settings.database_url)
-    if url is not None:
-        yield url
-        return
-    async with embedded_server(settings.home / "postgres") as embedded:
-        yield embedded
-
-
-@asynccontextmanager
-async def open_store(
-    settings: Settings, embedder: Embedder | None = None
-) -> AsyncIterator[PgvectorStore]:
-    """Open the document store on the configured database, or on the embedded one.
-
-    Args:
-        settings: Say where it is.
-        embedder: Without one, documents can be listed, shown and deleted only.
-
-    Raises:
-        BackendError: The database cannot be reached or is not what it must be.
-    """
-    from backends.pgvector import open_pgvector
-    from backends.postgres import Limits, migrate
-
-    limits = Limits(
-        acquire_s=settings.timeouts.database,
-        connect_s=settings.timeouts.database,
-        statement_s=settings.timeouts.database,
-    )
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(open_database(settings))
-        await migrate(url, schema=settings.database_schema)
-        yield await stack.enter_async_context(
-            open_pgvector(
-                url,
-                schema=settings.database_schema,
-                limits=limits,
-                model=embedder.model if embedder else None,
-                dimension=embedder.dimension if embedder else 0,
-            )
-        )
-
-
 def _import_what_is_slow() -> None:
     import_module("router.graph")
     terms.load()
-
-
-async def _open_generator(settings: Settings, stack: AsyncExitStack) -> Generator | None:
-    if not settings.vllm_url:
-        return None
-    from backends.vllm import Timeouts, VllmGenerator
-
-    waits = settings.timeouts
-    timeouts = Timeouts(
-        connect=waits.connect,
-        first_token=waits.first_token,
-        idle=waits.between_tokens,
-        total=waits.request,
-    )
-    return await stack.enter_async_context(
-        VllmGenerator.open(
-            ",".join(settings.vllm_url),
-            model=settings.vllm_model,
-            api_key=_secret(settings.vllm_api_key),
-            timeouts=timeouts,
-        )
-    )
-
-
-async def _reranker(settings: Settings, spans: Tracing, stack: AsyncExitStack) -> Reranker | None:
-    url, model = settings.rerank_url, settings.rerank_model
-    if not url or not model:
-        return None
-    from backends.rerank import HttpReranker
-
-    key, timeout_s = _secret(settings.rerank_api_key), settings.timeouts.rerank
-    opening = HttpReranker.open(url, model, api_key=key, timeout_s=timeout_s)
-    server = await stack.enter_async_context(opening)
-    return TracedReranker(server, spans, provider="rerank", remote=True)
 
 
 async def _open_reader(
@@ -359,13 +247,16 @@ def _embedders(opened: _Opened, heads: Heads) -> tuple[Embedder, Embedder]:
 
 def _evidence(opened: _Opened, policy: Policy, heads: Heads, limit: int) -> EvidenceFinder:
     embedder, reader = _embedders(opened, heads)
+    reranker = opened.reranker
+    if reranker is not None:
+        reranker = TracedReranker(reranker, opened.spans, provider="rerank", remote=True)
     return EvidenceFinder(
         TracedRetriever(opened.store, opened.spans),
         embedder,
         reader,
         min_support=policy.evidence_min_support,
         limit=limit,
-        reranker=opened.reranker,
+        reranker=reranker,
     )
 
 
@@ -395,7 +286,3 @@ async def _pinged(answer: Awaitable[object]) -> str:
     except TimeoutError:
         return f"no answer within {PING_TIMEOUT_S:g} s"
     return "ok"
-
-
-def _secret(value: SecretStr | None) -> str | None:
-    return value.get_secret_value() if value else None

@@ -79,7 +79,7 @@ async def measured(scratch: Path, docs: Path) -> dict[str, Any]:
 async def from_nothing(home: Path, docs: Path) -> IngestReport:
     """Take in real documents with the real embedder."""
     from backends.ingest import ingest
-    from router.app import open_embedder, open_store
+    from router.adapters import open_embedder, open_store
 
     settings = _settings(home, "cold")
     async with open_embedder(settings) as embedder, open_store(settings, embedder) as store:
@@ -90,7 +90,7 @@ async def with_twin(home: Path, folder: Path, schema: str) -> IngestReport:
     """Take a folder in as the command line does, but for the embedder."""
     from backends.ingest import ingest
     from backends.memory.embedder import HashingEmbedder
-    from router.app import open_store
+    from router.adapters import open_store
 
     embedder = HashingEmbedder()
     async with open_store(_settings(home, schema), embedder) as store:

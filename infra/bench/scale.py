@@ -242,7 +242,7 @@ async def measured(texts: Path, count: int, cache: Path) -> dict[str, Any]:
     """Make, embed, load and ask; returns every figure."""
     from backends.postgres import embedded_server
     from router import Settings
-    from router.app import open_embedder, open_store
+    from router.adapters import open_embedder, open_store
     from router.evaluation.scratch import gather_statistics
 
     made = make_passages(texts, count)

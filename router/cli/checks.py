@@ -99,7 +99,7 @@ async def _check_embedder(settings: Settings) -> list[Check]:
 
 
 async def _embedder(settings: Settings) -> Finding:
-    from router.app import open_embedder
+    from router.adapters import open_embedder
 
     where = "in this process"
     if settings.embeddings_url:

@@ -136,7 +136,7 @@ def reindex_documents(
 
 async def _reindexed(settings: Settings) -> tuple[str, int | None]:
     from backends.ingest import reindex
-    from router.app import open_embedder, open_store
+    from router.adapters import open_embedder, open_store
     from router.cli.progress import counting
 
     async with open_embedder(settings) as embedder, open_store(settings, embedder) as store:
@@ -145,7 +145,7 @@ async def _reindexed(settings: Settings) -> tuple[str, int | None]:
 
 
 async def _purged(settings: Settings) -> list[str]:
-    from router.app import open_store
+    from router.adapters import open_store
 
     async with open_store(settings) as store:
         return list(await store.purge_embeddings())

@@ -48,7 +48,7 @@ async def opened_router(
 @asynccontextmanager
 async def opened_documents(settings: Settings) -> AsyncIterator[DocumentStore]:
     """Open the documents alone; neither models nor LangGraph are loaded."""
-    from router.app import open_store
+    from router.adapters import open_store
 
     async with open_store(settings) as store:
         yield store
@@ -61,7 +61,7 @@ async def opened_ingestion(settings: Settings) -> AsyncIterator[tuple[DocumentSt
     Raises:
         Misconfigured: The documents that are there were embedded with another model.
     """
-    from router.app import open_embedder, open_store
+    from router.adapters import open_embedder, open_store
 
     async with open_embedder(settings) as embedder, open_store(settings, embedder) as store:
         await store.check_live()

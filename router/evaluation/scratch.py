@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from router.app import open_database
+from router.adapters import open_database
 
 if TYPE_CHECKING:
     from backends.postgres import Connection

@@ -1,0 +1,142 @@
+"""Opens what the settings name: embedder, database, document store, model servers, reranker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from backends.base import Embedder, Reranker
+    from backends.generation import Generator
+    from backends.pgvector import PgvectorStore
+    from router.config import Settings
+
+
+@asynccontextmanager
+async def open_embedder(settings: Settings) -> AsyncIterator[Embedder]:
+    """Open the embedder: a server's, a model folder's, or the MiniLM that ships.
+
+    Raises:
+        BackendError: It cannot be opened.
+    """
+    if settings.embeddings_url:
+        from backends.embeddings import HttpEmbedder
+
+        assert settings.embeddings_model is not None, "the settings ask for both or neither"
+        async with HttpEmbedder.open(
+            settings.embeddings_url,
+            settings.embeddings_model,
+            api_key=_secret(settings.embeddings_api_key),
+            timeout_s=settings.timeouts.embeddings,
+        ) as embedder:
+            yield embedder
+        return
+    from backends.minilm import MiniLmEmbedder
+
+    folder = Path(settings.embeddings_model) if settings.embeddings_model else None
+    async with MiniLmEmbedder.open(settings.home / "models", folder) as local:
+        yield local
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[str]:
+    """Yield the configured database's URL, or run the embedded one meanwhile and yield its own.
+
+    Raises:
+        BackendError: The embedded database does not start.
+    """
+    from backends.postgres import embedded_server
+
+    url = _secret(settings.database_url)
+    if url is not None:
+        yield url
+        return
+    async with embedded_server(settings.home / "postgres") as embedded:
+        yield embedded
+
+
+@asynccontextmanager
+async def open_store(
+    settings: Settings, embedder: Embedder | None = None
+) -> AsyncIterator[PgvectorStore]:
+    """Open the document store on the configured database, or on the embedded one.
+
+    Args:
+        settings: Say where it is.
+        embedder: Without one, documents can be listed, shown and deleted only.
+
+    Raises:
+        BackendError: The database cannot be reached or is not what it must be.
+    """
+    from backends.pgvector import open_pgvector
+    from backends.postgres import Limits, migrate
+
+    limits = Limits(
+        acquire_s=settings.timeouts.database,
+        connect_s=settings.timeouts.database,
+        statement_s=settings.timeouts.database,
+    )
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(open_database(settings))
+        await migrate(url, schema=settings.database_schema)
+        yield await stack.enter_async_context(
+            open_pgvector(
+                url,
+                schema=settings.database_schema,
+                limits=limits,
+                model=embedder.model if embedder else None,
+                dimension=embedder.dimension if embedder else 0,
+            )
+        )
+
+
+@asynccontextmanager
+async def open_generator(settings: Settings) -> AsyncIterator[Generator | None]:
+    """Open the client of the configured model servers; none without one. Contacts nobody yet.
+
+    Raises:
+        BackendError: An address is not an http address.
+    """
+    if not settings.vllm_url:
+        yield None
+        return
+    from backends.vllm import Timeouts, VllmGenerator
+
+    waits = settings.timeouts
+    async with VllmGenerator.open(
+        ",".join(settings.vllm_url),
+        model=settings.vllm_model,
+        api_key=_secret(settings.vllm_api_key),
+        timeouts=Timeouts(
+            connect=waits.connect,
+            first_token=waits.first_token,
+            idle=waits.between_tokens,
+            total=waits.request,
+        ),
+    ) as generator:
+        yield generator
+
+
+@asynccontextmanager
+async def open_reranker(settings: Settings) -> AsyncIterator[Reranker | None]:
+    """Open the client of the configured cross-encoder; none without one. Contacts nobody yet."""
+    if not settings.rerank_url or not settings.rerank_model:
+        yield None
+        return
+    from backends.rerank import HttpReranker
+
+    async with HttpReranker.open(
+        settings.rerank_url,
+        settings.rerank_model,
+        api_key=_secret(settings.rerank_api_key),
+        timeout_s=settings.timeouts.rerank,
+    ) as reranker:
+        yield reranker
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
