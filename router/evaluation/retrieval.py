@@ -53,7 +53,7 @@ class Outcome:
         ranked: Ids of documents, best first, by whoever ranked them: `SYSTEM` or one of
             `BASELINES`. A document stands where its best passage stands. Empty for a question that
             nothing answers.
-        support: How close the evidence comes to the question, -1..1.
+        support: Probability that the evidence is enough, 0..1.
         sufficient: Whether the router would answer.
         ms: What the evidence took, embedding the question included.
     """

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from router.config import load_settings
 from tests.support.model_server import model_server
 from tests.support.real_vllm import SERVE
+from tests.support.website import Page, website
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,6 +28,8 @@ CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 DOOR = "8080"
 MODEL_SERVER = "8000"
+SITE = "8090"
+SHOP = "postgresql://127.0.0.1/shop"
 LIMIT_S = 90.0
 
 IN_CI = (
@@ -76,10 +82,14 @@ def test_the_settings_in_the_readme_are_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", range(len(BEGINNINGS)))
-async def test_every_part_of_the_readme_runs_in_order(part: int, home: Path) -> None:
-    async with model_server() as server:
-        ports = {DOOR: str(free_port()), MODEL_SERVER: server.url.rsplit(":", 1)[1]}
-        reader = Reader(home, ports)
+async def test_every_part_of_the_readme_runs_in_order(part: int, home: Path, shop: str) -> None:
+    async with model_server() as server, site() as pages:
+        ports = {
+            DOOR: str(free_port()),
+            MODEL_SERVER: server.url.rsplit(":", 1)[1],
+            SITE: pages.rsplit(":", 1)[1],
+        }
+        reader = Reader(home, ports | {SHOP: shlex.quote(shop)})
         wanted = blocks("bash", "python", text=parts()[part])
         try:
             for block in wanted:
@@ -98,6 +108,29 @@ def test_the_parts_are_the_whole_readme() -> None:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The reader's data folder, for all parts."""
     return tmp_path_factory.mktemp("reader")
+
+
+@pytest.fixture
+def shop(empty_database_url: str) -> str:
+    """The database that the query of the orders is for."""
+    with psycopg.connect(empty_database_url) as session:
+        session.execute(
+            "CREATE TABLE orders"
+            " (number int, customer text, item text, status text, expected_on date)"
+        )
+        session.execute(
+            "INSERT INTO orders VALUES (4711, 'ana', 'walking boots', 'shipped', '2026-11-24')"
+        )
+    return empty_database_url
+
+
+@asynccontextmanager
+async def site() -> AsyncIterator[str]:
+    """A website of one page and a sitemap that lists it; its address."""
+    async with website() as served:
+        served.pages["/care"] = Page("<title>Boot care</title><p>Wax them twice a year.</p>")
+        served.sitemap("/care")
+        yield served.url
 
 
 def parts() -> Sequence[str]:
@@ -126,15 +159,15 @@ def test_the_script_that_serves_a_model_is_the_one_that_real_vllm_tests_run() ->
 class Reader:
     """Somebody who runs one block after the other; a server keeps running beside the rest."""
 
-    def __init__(self, home: Path, ports: dict[str, str]) -> None:
+    def __init__(self, home: Path, places: dict[str, str]) -> None:
         self._environment = {**os.environ, "ROUTER_HOME": str(home), "NO_COLOR": "1"}
-        self._ports = ports
+        self._places = places
         self._servers: list[tuple[Process, asyncio.Task[bytes]]] = []
         self.ran = 0
 
     async def follow(self, block: Block) -> None:
         text = block.text
-        for written, real in self._ports.items():
+        for written, real in self._places.items():
             text = text.replace(written, real)
         if block.language == "python":
             await self._run([sys.executable, "-c", text], text)
@@ -157,10 +190,19 @@ class Reader:
         command = command.replace("curl -s", "curl -sS --fail-with-body")
         if " serve " in command:
             server = await self._start(["bash", "-c", f"exec {command}"])
-            self._servers.append((server, await listening(server)))
+            self._servers.append((server, await heard(server, "listening")))
+        elif command.endswith(" --watch"):
+            await self._stop(await self._start(["bash", "-c", f"exec {command}"]), "unchanged")
         else:
             await self._run(["bash", "-o", "pipefail", "-c", command], line)
         self.ran += 1
+
+    async def _stop(self, process: Process, said: str) -> None:
+        rest = await heard(process, said)
+        process.terminate()
+        async with asyncio.timeout(LIMIT_S):
+            assert await process.wait() == 0, (await rest).decode()
+        await rest
 
     async def _run(self, arguments: Sequence[str], shown: str) -> None:
         async with asyncio.timeout(LIMIT_S):
@@ -181,13 +223,13 @@ def free_port() -> int:
         return port
 
 
-async def listening(server: Process) -> asyncio.Task[bytes]:
-    """Wait until the server says that it listens; the task goes on reading what it says."""
-    assert server.stdout is not None
+async def heard(process: Process, word: str) -> asyncio.Task[bytes]:
+    """Wait until the process says the word; the task goes on reading what it says."""
+    assert process.stdout is not None
     said = []
     async with asyncio.timeout(LIMIT_S):
-        while line := await server.stdout.readline():
+        while line := await process.stdout.readline():
             said.append(line.decode())
-            if "listening" in said[-1]:
-                return asyncio.create_task(server.stdout.read())
+            if word in said[-1]:
+                return asyncio.create_task(process.stdout.read())
     raise AssertionError("".join(said))
