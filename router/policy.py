@@ -126,7 +126,7 @@ class Policy:
     uncertain_route: Route | None = None
     costs: Costs = Costs()
     fallbacks: Mapping[Route, Route | None] = field(default_factory=lambda: _FALLBACKS)
-    evidence_min_support: float = 0.25
+    evidence_min_support: float = 0.27
 
     @property
     def name(self) -> str:

@@ -120,7 +120,9 @@ async def test_too_many_who_wait_are_turned_away_at_once(database_url: str) -> N
 async def test_data_that_break_a_rule_are_refused(database_url: str) -> None:
     async with open_pool(database_url) as pool:
         with pytest.raises(Refused, match="check constraint"):
-            await _do(pool, "INSERT INTO embedding_space VALUES (true, 'm', 0)")
+            await _do(
+                pool, "INSERT INTO embedding_space (model, dimension, state) VALUES ('m', 0, 'old')"
+            )
 
 
 async def test_nobody_listening_is_unavailable() -> None:
