@@ -82,12 +82,15 @@ DECLARE
     $$;
     dense_leg CONSTANT text := CASE dense
         WHEN 'exact' THEN $$
-            SELECT one.passage_id, one.document_id, 0 - (one.embedding <#> $2) AS similarity
-            FROM visible
-            JOIN %1$I AS one ON one.document_id = visible.id
-            -- The sum keeps an index from answering approximately.
-            ORDER BY (one.embedding <#> $2) + 0, one.passage_id
-            LIMIT $6
+            SELECT one.passage_id, one.document_id, 0 - one.distance
+            FROM (
+                -- The sum keeps an index from answering approximately.
+                SELECT passage_id, document_id, (embedding <#> $2) + 0 AS distance
+                FROM %1$I
+                WHERE document_id = ANY((SELECT ids FROM visible)::uuid[])
+                ORDER BY distance, passage_id
+                LIMIT $6
+            ) AS one
         $$
         ELSE $$
             SELECT one.passage_id, one.document_id, 0 - (one.embedding <#> $2) AS similarity
@@ -100,11 +103,14 @@ DECLARE
     END;
     lexical_leg CONSTANT text := CASE lexical
         WHEN 'exact' THEN $$
-            SELECT one.passage_id, one.document_id, 0 - (one.weights <#> $3) AS lexical
-            FROM visible
-            JOIN passage_terms AS one ON one.document_id = visible.id
-            ORDER BY (one.weights <#> $3) + 0, one.passage_id
-            LIMIT $6
+            SELECT one.passage_id, one.document_id, 0 - one.distance
+            FROM (
+                SELECT passage_id, document_id, (weights <#> $3) + 0 AS distance
+                FROM passage_terms
+                WHERE document_id = ANY((SELECT ids FROM visible)::uuid[])
+                ORDER BY distance, passage_id
+                LIMIT $6
+            ) AS one
         $$
         WHEN 'terms' THEN $$
             SELECT one.passage_id, one.document_id, one.lexical
@@ -125,7 +131,7 @@ BEGIN
     RETURN format(
         $$
         WITH visible AS MATERIALIZED (
-            SELECT document.id FROM document WHERE %2$s
+            SELECT array_agg(document.id) AS ids FROM document WHERE %2$s
         ),
         dense_leg (passage_id, document_id, similarity) AS MATERIALIZED ( $$ || dense_leg || $$ ),
         every_lexical (passage_id, document_id, lexical) AS MATERIALIZED ( $$ || lexical_leg || $$ ),
@@ -229,8 +235,10 @@ $function$;
 -- Which way to search for this asker and these terms, and with what.
 --
 -- An exact search looks at each visible passage, which is fast up to `exact_up_to` of them. Beyond,
--- HNSW chooses for the dense leg, and for BM25 the question's rarest terms, as many as occur in
--- `terms_up_to` passages together. What is chosen by all terms of the question is exact as well.
+-- HNSW chooses for the dense leg. For BM25 it is the question's rarest terms, as many as occur in
+-- `terms_up_to` passages together, unless it is quicker to look at the `few` that are visible: a
+-- passage costs twice as much to come by through its terms. What is chosen by all terms of the
+-- question is exact as well.
 CREATE FUNCTION search_plan(
     asked_model text,
     asked_dimension integer,
@@ -248,6 +256,7 @@ LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
     exact_up_to CONSTANT bigint := 12000;
+    few CONSTANT bigint := 6000;
     terms_up_to CONSTANT bigint := 4000;
     too_common CONSTANT bigint := 20000;
     visible_at_most bigint;
@@ -303,9 +312,11 @@ BEGIN
     END;
     lexical := CASE
         WHEN worth IS NULL THEN 'none'
+        WHEN visible_at_most <= least(few, 2 * having_any) THEN 'exact'
         WHEN having_any <= terms_up_to THEN 'terms'
-        WHEN exact OR visible_at_most <= exact_up_to THEN 'exact'
+        WHEN exact THEN 'exact'
         WHEN having_rarest <= too_common THEN 'terms'
+        WHEN visible_at_most <= exact_up_to THEN 'exact'
         ELSE 'none'
     END;
 END
@@ -351,7 +362,7 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_seqscan = off
 SET enable_sort = off
-SET hnsw.ef_search = 160
+SET hnsw.ef_search = 120
 SET hnsw.iterative_scan = relaxed_order
 AS $$
 #variable_conflict use_column
