@@ -119,6 +119,7 @@ _PATTERNS: Final = tuple(
         ),
     )
 )
+_GAP = re.compile(r"\s+")
 _LOOSE_END = re.compile(r"(?<![\s,])[\s,]+(?=[?!])")
 """What the left-out phrases leave before a mark: "the staff discount, ?"."""
 
@@ -144,6 +145,8 @@ def without_manner(question: str) -> str:
 
 
 def _bare(text: str) -> str:
+    # The patterns try a wide gap from every place in it.
+    rest = close = _GAP.sub(lambda gap: "\n" if "\n" in gap.group() else " ", text)
     for pattern, kept in _PATTERNS:
-        text = pattern.sub(kept, text)
-    return text
+        rest = pattern.sub(kept, rest)
+    return text if rest == close else rest

@@ -34,6 +34,7 @@ _NEGATION = re.compile(
     r"fail(?:s|ed)?)\b|n[’']t\b",
     re.IGNORECASE,
 )
+_AFTER_A_MARK = re.compile(r"(?<=[.!?])")
 _WANTS_NUMBER = re.compile(
     r"\bhow (?:many|much|old|far|long|often|large|big|tall|high|deep|fast)\b|\bpercent",
     re.IGNORECASE,
@@ -135,8 +136,8 @@ def _closest(one: Read) -> float:
 
 def _asking(question: str) -> str:
     """The sentences that end in a question mark; all of it where none does."""
-    asked = re.findall(r"[^.!?]*\?", question)
-    return " ".join(part.strip() for part in asked) or question
+    asked = [part.strip() for part in _AFTER_A_MARK.split(question) if part.endswith("?")]
+    return " ".join(asked) or question
 
 
 def _lacks_a_number(asking: str, whole: str) -> bool:

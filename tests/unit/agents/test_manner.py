@@ -77,11 +77,21 @@ def test_a_question_that_is_all_manner_stays_whole() -> None:
     assert without_manner("Write a poem") == "Write a poem"
 
 
-@pytest.mark.parametrize("words", ["word ", "as a b ", "and ", ", ", "in a warm ", "a-"])
+@pytest.mark.parametrize(
+    "words", ["word ", "as a b ", "and ", ", ", "in a warm ", "a-", "\n", " \n\t"]
+)
 def test_a_huge_question_without_a_manner_stays_as_it_is(words: str) -> None:
     huge = words * (1_000_000 // len(words))
 
     assert without_manner(huge) == huge
+
+
+def test_a_manner_behind_many_blank_lines_is_left_out() -> None:
+    blank = "\n" * 3_000
+
+    assert without_manner(f"How long are returns?{blank}Answer as a pirate.") == (
+        "How long are returns?"
+    )
 
 
 def test_only_the_ends_of_a_huge_question_are_read() -> None:

@@ -58,6 +58,10 @@ def test_only_what_is_asked_is_held_against_the_evidence() -> None:
     assert read(story)["lacks_a_number"] == 0.0
 
 
+def test_a_huge_question_without_a_question_mark_is_all_asked() -> None:
+    assert read(f"{'x' * 500_000} 7")["lacks_a_number"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("question", "fits"),
     [
