@@ -102,7 +102,7 @@ def _called_so(turn: str, named: Sequence[tuple[Message, Sequence[Mention]]]) ->
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
-    """Without repetitions, whatever their case; the longer of two that hold one another stays."""
+    """Without repetitions, whatever their case; the first of them stays."""
     kept: dict[str, str] = {}
     for text in texts:
         kept.setdefault(text.lower(), text)
