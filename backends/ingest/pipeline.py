@@ -136,8 +136,8 @@ class _Run:
             raise first from first.__cause__
         if self._wishes.prune:
             await self._prune()
-        if self._counts.published:
-            await self._store.settle()
+        # Also when nothing is new: the run before may have been interrupted just here.
+        await self._store.settle()
 
     # --- the first task: what is there, and what of it is new -------------------------------------
 

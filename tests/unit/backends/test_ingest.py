@@ -94,6 +94,20 @@ class Gathering(Recorder):
         return super().count_tokens(text)
 
 
+class SettlingStore(MemoryStore):
+    """Says when it is being settled, which takes until somebody lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settling, self.may_settle = asyncio.Event(), asyncio.Event()
+        self.settled = 0
+
+    async def settle(self) -> None:
+        self.settling.set()
+        await self.may_settle.wait()
+        self.settled += 1
+
+
 class AskedStore(MemoryStore):
     """Counts the questions for fingerprints, and refuses one source."""
 
@@ -597,6 +611,20 @@ async def test_an_interrupted_run_leaves_whole_documents_only(tmp_path: Path) ->
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await sources(store) == ["docs/a.md"]
+
+
+async def test_what_an_interrupted_run_left_unsettled_is_settled_by_the_next(
+    tmp_path: Path,
+) -> None:
+    root, store = folder(tmp_path / "docs", {"a.md": "A."}), SettlingStore()
+    task = asyncio.create_task(run(root, store=store))
+    await store.settling.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    store.may_settle.set()
+    report = await run(root, store=store)
+    assert (report.published, report.unchanged, store.settled) == (0, 1, 1)
 
 
 async def test_progress_is_told_file_by_file(tmp_path: Path) -> None:
