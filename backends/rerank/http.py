@@ -138,7 +138,7 @@ class HttpReranker:
             results = json.loads(body)["results"]
             by_index = {int(one["index"]): float(one["relevance_score"]) for one in results}
             scores = [by_index[index] for index in range(count)]
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise Garbled(
                 f"The rerank server at {self._server} sent something else than {count} scores.",
                 backend="reranker",

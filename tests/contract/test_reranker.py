@@ -188,6 +188,7 @@ async def test_a_refusal_is_told_apart_from_a_server_that_is_down(
         json.dumps({"results": [{"index": i, "relevance_score": -0.1} for i in range(3)]}),
         json.dumps({"results": [{"index": i, "relevance_score": float("nan")} for i in range(3)]}),
         '{"results": [{"index": 1e999, "relevance_score": 0.5}]}',
+        "[" * 100_000,
     ],
 )
 async def test_an_answer_that_is_not_one_score_a_passage_is_said_to_be_garbled(body: str) -> None:
