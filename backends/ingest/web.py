@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -126,7 +126,7 @@ class Site:
             media_type=kind.partition(";")[0].strip().lower(),
             charset=_charset(kind),
             version=_version(response.headers),
-            noindex="noindex" in response.headers.get("X-Robots-Tag", "").lower(),
+            noindex=_asks_not_to_be_kept(response.headers.getall("X-Robots-Tag", [])),
         )
 
 
@@ -159,6 +159,11 @@ def _unreadable(source: str, reason: str) -> UnreadableDocument:
 
 def _version(headers: Mapping[str, str]) -> str:
     return headers.get("ETag") or headers.get("Last-Modified") or ""
+
+
+def _asks_not_to_be_kept(directives: Iterable[str]) -> bool:
+    """Whether it is asked of anybody: each may begin with the name of a crawler and a colon."""
+    return any({"noindex", "none"} & set(re.split(r"[\s,:]+", one.lower())) for one in directives)
 
 
 def _charset(kind: str) -> str:

@@ -164,6 +164,7 @@ async def test_a_page_that_is_no_longer_listed_is_pruned() -> None:
     [
         Page('<meta name="robots" content="noindex, follow"><p>Text.'),
         Page("<p>Text.", 200, {"Content-Type": "text/html", "X-Robots-Tag": "noindex"}),
+        Page("<p>Text.", 200, {"Content-Type": "text/html", "X-Robots-Tag": "nofollow, NONE"}),
     ],
 )
 async def test_a_page_that_asks_not_to_be_kept_is_not(page: Page) -> None:
