@@ -89,7 +89,7 @@ def read_benchmark(
     corpus = _corpus(folder / "corpus.jsonl")
     asked = _queries(queries or folder / "queries.jsonl", {one.id for one in corpus}, folder)
     own = folder / "unanswerable.jsonl"
-    given = ([own] if own.is_file() else []) + list(unanswerable)
+    given = ([own] if own.exists() else []) + list(unanswerable)
     without = {one.conversation: one for path in given for one in _unanswerable(path)}
     return Benchmark(folder.resolve().name, corpus, asked, list(without.values()))
 

@@ -154,6 +154,13 @@ def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
         read_benchmark(tmp_path)
 
 
+def test_a_folder_in_place_of_questions_without_an_answer_is_named(tmp_path: Path) -> None:
+    (folder(tmp_path) / "unanswerable.jsonl").mkdir()
+
+    with pytest.raises(BadBenchmark, match=r"unanswerable\.jsonl: cannot be read"):
+        read_benchmark(tmp_path)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadBenchmark, match="nowhere: there is no such folder"):
         read_benchmark(tmp_path / "nowhere")
