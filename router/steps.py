@@ -191,7 +191,7 @@ class Steps:
             span.set_attribute(names.CONDENSE_FAILURE, str(rewritten.failure))
         found = rewritten.condensed
         task = Task(
-            question=_shortened(found.question),
+            question=shortened(found.question),
             conversation=request.conversation,
             principals=request.principals,
             adapter=request.adapter,
@@ -378,7 +378,8 @@ def _request_of(state: Mapping[str, Any], configured: Mapping[str, Any]) -> Requ
     )
 
 
-def _shortened(question: str) -> str:
+def shortened(question: str) -> str:
+    """Return a question of at most about `MAX_QUESTION` characters, its middle left out."""
     if len(question) <= MAX_QUESTION:
         return question
     half = MAX_QUESTION // 2

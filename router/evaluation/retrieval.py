@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from agents.base import Task
 from agents.condense import condensed
+from agents.evidence import CANDIDATES as FOUND
 from agents.evidence import reformulated
 from backends.base import SearchQuery
 from backends.principals import EVERYONE
 from router.evaluation.metrics import reciprocal_rank_fusion
 from router.evaluation.scratch import gather_statistics, scratch_schema
+from router.steps import shortened
 
 if TYPE_CHECKING:
     from agents.base import Evidence
@@ -148,8 +150,8 @@ class _Asking:
     def __init__(self, retrieval: Retrieval, passages: int) -> None:
         self._retrieval = retrieval
         self._finder = retrieval.finder(passages)
-        # The same search, cut later: a document may have many of the passages found.
-        self._deep = retrieval.finder(2 * CANDIDATES)
+        # The same search, cut later: figures look at more documents than an answer rests on.
+        self._deep = retrieval.finder(FOUND)
 
     async def ask_for_evidence(
         self, task: Task, began: float | None = None
@@ -207,7 +209,7 @@ def document_id(source: str) -> str:
 def searched_task(conversation: Sequence[Message]) -> Task:
     """Return the task that the router's rules make of a conversation, asked by everyone."""
     found = condensed(conversation)
-    return replace(_task_of(found.question, conversation), carried=found.carried)
+    return replace(_task_of(shortened(found.question), conversation), carried=found.carried)
 
 
 def searched_words(task: Task) -> str:

@@ -11,14 +11,16 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from agents.evidence import CANDIDATES as FOUND
 from backends.base import DocumentId, Message, Passage, PassageId, ScoredPassage
 from backends.errors import UnreadableDocument
 from router.cli.boundary import run
 from router.config import Settings
 from router.evaluation.benchmark import Benchmark, CorpusDocument, Query, Unanswerable
 from router.evaluation.report import report
-from router.evaluation.retrieval import ask_all, baselines
+from router.evaluation.retrieval import ask_all, baselines, searched_task
 from router.evaluation.scratch import PREFIX
+from router.steps import MAX_QUESTION
 
 CORPUS = [
     CorpusDocument("boots", "Returns", "Unworn boots may be returned within 45 days of delivery."),
@@ -85,6 +87,27 @@ async def test_every_figure_is_there_and_nothing_stays_in_the_database(
     assert abstention["by_kind"].keys() == {"far"}
     assert phases == {"reading", "asking"}
     assert scratch_schemas(database_url) == []
+
+
+async def test_rankings_are_of_what_the_router_looks_at_and_of_nothing_behind_it(
+    home: Path, database_url: str
+) -> None:
+    corpus = [
+        CorpusDocument(f"d{number}", f"Page {number}", f"Boots of kind {number} are brown.")
+        for number in range(FOUND + 5)
+    ]
+    asked = Query("q", (Message("user", "Which boots are brown?"),), {"d1": 1.0})
+
+    outcomes = await ask_all(Benchmark("b", corpus, [asked], []), settings(home, database_url))
+
+    [(_, outcome)] = outcomes.answerable
+    assert len(outcome.ranked["system"]) == FOUND
+
+
+def test_a_huge_question_is_searched_as_the_router_would() -> None:
+    task = searched_task([Message("user", "boots " * 20_000)])
+
+    assert len(task.question) < MAX_QUESTION + 10
 
 
 async def test_a_cancelled_evaluation_leaves_nothing_behind(home: Path, database_url: str) -> None:
