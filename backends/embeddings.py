@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from backends.errors import BackendError, Garbled, Misconfigured, Refused, TimedOut, Unavailable
+from backends.errors import BackendError, Garbled, OtherModel, Refused, TimedOut, Unavailable
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -124,7 +124,7 @@ class HttpEmbedder:
             Unavailable: The server cannot be reached or is overloaded; `TimedOut` when it is slow.
             Refused: It will not serve the request: wrong key, unknown model, text too long.
             Garbled: Its answer is not a list of vectors, one a text.
-            Misconfigured: Its vectors have another length than before: another model.
+            OtherModel: Its vectors have another length than before: another model.
         """
         import numpy as np
 
@@ -198,7 +198,7 @@ class HttpEmbedder:
     def _check_dimension(self, vectors: Vectors) -> None:
         found = vectors.shape[1]
         if found != self._dimension:
-            raise Misconfigured(
+            raise OtherModel(
                 f"The embedding server at {self._server} sent vectors of length {found}, "
                 f"expected {self._dimension}.",
                 backend="embedder",

@@ -7,6 +7,7 @@
     │   └── UnknownField   a condition on a metadata field that no visible document has
     ├── Garbled            answered something that is not its protocol, or stopped in the middle
     ├── Misconfigured      there, but not what the settings promise (version, checksum)
+    │   └── OtherModel     vectors of another embedding model than those of the index
     └── UnreadableDocument a file that cannot become a document
 
 Every adapter translates its library's exceptions into these once, at its edge, and chains them.
@@ -88,6 +89,10 @@ class Garbled(BackendError):
 
 class Misconfigured(BackendError):
     """It is there, but is not what the settings promise."""
+
+
+class OtherModel(Misconfigured):
+    """Vectors cannot be compared: of one model those of the index, of another those at hand."""
 
 
 class UnreadableDocument(BackendError):

@@ -60,13 +60,14 @@ class Condition:
 def parse_condition(text: str) -> Condition:
     """Read a condition as people write it: ``country=DE``, ``price<=19.90``, ``tag in a,b``.
 
-    A value that looks like a number is one, unless it stands in double quotes: ``zip="01067"``.
+    A value that looks like a number is one, unless it stands in double quotes: ``zip="01067"``. So
+    does a text that begins with ``=``, ``<`` or ``>``, which else is a slip (``country==DE``).
 
     Raises:
         InvalidCondition: It cannot be read.
     """
     written = _WRITTEN.fullmatch(text)
-    if written is None:
+    if written is None or written["value"].lstrip().startswith(("=", "<", ">")):
         raise InvalidCondition(
             f"{text[:80]!r} is no condition; write FIELD=VALUE, FIELD!=VALUE, FIELD<VALUE, "
             "FIELD<=VALUE, FIELD>VALUE, FIELD>=VALUE or FIELD in VALUE,VALUE"
@@ -175,6 +176,9 @@ def _text(given: object) -> str:
 def _mapped(field: object, wanted: object) -> list[Condition]:
     name = _text(field)
     if isinstance(wanted, Mapping):
+        if not wanted:
+            # As no condition at all it would search more than was meant.
+            raise InvalidCondition(f"{name[:80]!r} needs an operator and a value")
         return [
             Condition(name, cast("Operator", str(how)), _values(name, value))
             for how, value in wanted.items()

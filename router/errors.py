@@ -142,6 +142,8 @@ def router_error(error: AgentError | backend.BackendError) -> RouterError:
             return ModelUnavailable(str(error))
         case backend.Unavailable():
             return RetrievalUnavailable(str(error))
+        case backend.OtherModel():
+            return RetrievalUnavailable(str(error), public=_OTHER_MODEL)
         case backend.Misconfigured():
             return ConfigurationFault(str(error))
         case backend.UnknownField():
@@ -151,6 +153,12 @@ def router_error(error: AgentError | backend.BackendError) -> RouterError:
         case _:
             return UpstreamFailed(str(error))
 
+
+_OTHER_MODEL: Final = (
+    "The documents cannot be searched now: they were embedded with another model than the one that "
+    "is set. Whoever runs the router sets that model, or embeds them anew with: router documents "
+    "reindex"
+)
 
 _REQUESTS_FAULT: Final = frozenset({400, 413, 422})
 """Statuses with which a model server says that the request is at fault, not the connection."""

@@ -80,6 +80,7 @@ def test_every_error_of_the_lower_layers_becomes_one_of_the_routers() -> None:
         backend_errors.UnknownField("x", ["country"]),
         backend_errors.Garbled("x", backend="model server"),
         backend_errors.Misconfigured("x", backend="embedder"),
+        backend_errors.OtherModel("x", backend="database"),
         backend_errors.UnreadableDocument("x", "y"),
         agent_errors.NoModel("hybrid"),
         agent_errors.BrokenFormat("x"),

@@ -43,6 +43,11 @@ def claims_access(text: str) -> bool:
     return False
 
 
+def looks_like_acl(name: str) -> bool:
+    """Whether people read a key as ``acl``, with wide letters or hidden ones between or not."""
+    return _visible(unicodedata.normalize("NFKC", name)).casefold() == "acl"
+
+
 def refuse_overlooked(source: str, text: str) -> None:
     """Return when the text, read without front matter, does not begin with an access list.
 

@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backends.errors import UnreadableDocument
-from backends.ingest.claims import MAX_CHARACTERS, claims_access, refuse_overlooked
+from backends.ingest.claims import (
+    MAX_CHARACTERS,
+    claims_access,
+    looks_like_acl,
+    refuse_overlooked,
+)
 from backends.ingest.document import one_line
 from backends.principals import InvalidPrincipal, Principals, parse_principals
 
@@ -130,6 +135,8 @@ def _entries(source: str, block: str) -> dict[str, tuple[int, yaml.Node]]:
         name = one_line(key.value).lower() if isinstance(key, yaml.ScalarNode) else ""
         if not name or name == "<<":
             raise _malformed(source, line, "keys must be plain words")
+        if name != "acl" and looks_like_acl(name):
+            raise _malformed(source, line, "a key looks like 'acl' but holds other characters")
         if name in entries:
             raise _malformed(source, line, f"the key {name!r} stands there twice")
         entries[name] = (line, value)
@@ -141,7 +148,7 @@ def _refuse_nested_access(source: str, entries: dict[str, tuple[int, yaml.Node]]
 
     for name, (line, value) in entries.items():
         if isinstance(value, yaml.MappingNode) and any(
-            str(key.value).strip().lower() == "acl" for key, _ in value.value
+            looks_like_acl(str(key.value)) for key, _ in value.value
         ):
             raise _malformed(source, line, f"'acl' stands within {name!r} instead of by itself")
 

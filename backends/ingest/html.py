@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from backends.errors import UnreadableDocument
-from backends.ingest.claims import claims_access, overlooked
+from backends.ingest.claims import claims_access, looks_like_acl, overlooked
 from backends.ingest.document import ReadDocument, one_line, title_from_name, unix_newlines
 from backends.ingest.front_matter import access_list
 from backends.ingest.nesting import MAX_DEPTH, nests_too_deep
@@ -87,7 +87,7 @@ def _access(source: str, tree: LexborHTMLParser) -> Principals | None:
     stated = [
         node.attributes.get("content")
         for node in tree.css("meta")
-        if "acl" in {(node.attributes.get(key) or "").strip().lower() for key in _META_NAMES}
+        if any(looks_like_acl(node.attributes.get(key) or "") for key in _META_NAMES)
     ]
     if not stated:
         return None

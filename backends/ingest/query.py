@@ -183,6 +183,12 @@ def _unreachable(name: str, error: Exception) -> Unwalked:
         ours = error.sqlstate[:2] not in _NOT_THE_QUERYS_FAULT
         if ours and (told := error.diag.message_primary):
             return Unwalked(name, f"its query failed ({one_line(told)})", hint="Correct the query.")
+    if isinstance(error, psycopg.DataError):
+        return Unwalked(
+            name,
+            f"a value of its query cannot be read ({one_line(str(error))})",
+            hint="Make the query return it as text.",
+        )
     return Unwalked(
         name,
         "its database cannot be reached or turned us away",

@@ -126,7 +126,7 @@ def _readers(source: str, row: Mapping[str, object]) -> Principals:
         raise UnreadableDocument(
             source,
             f"its {column} is invalid: {error}",
-            hint="Correct the row; until then nothing of it is published.",
+            hint="Correct the row; until then what is known of it stays as it is.",
         ) from error
 
 

@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from backends.errors import Misconfigured
+from backends.errors import OtherModel
 from backends.pgvector import statements
 from backends.pgvector.rows import dense
 from backends.postgres.pool import Connection, Pool, alone, connection
@@ -63,7 +63,7 @@ async def claim(session: Connection, ours: Space) -> int:
     An empty store takes any space.
 
     Raises:
-        Misconfigured: The documents live in another one.
+        OtherModel: The documents live in another one.
     """
     found = await (await session.execute(statements.LIVE_SPACE)).fetchone()
     if found is None or Space(*found[1:]) != ours:
@@ -83,7 +83,7 @@ async def check(pool: Pool, ours: Space) -> None:
     """Return when our space is the live one, or there is nothing in it yet.
 
     Raises:
-        Misconfigured: What is stored was embedded with another model; the message names both.
+        OtherModel: What is stored was embedded with another model; the message names both.
     """
     async with connection(pool, "check the embedding model") as session:
         live = await (await session.execute(statements.LIVE_SPACE)).fetchone()
@@ -91,9 +91,9 @@ async def check(pool: Pool, ours: Space) -> None:
             raise embedded_otherwise(Space(*live[1:]), ours)
 
 
-def embedded_otherwise(theirs: Space, ours: Space) -> Misconfigured:
+def embedded_otherwise(theirs: Space, ours: Space) -> OtherModel:
     """The error of a store whose documents were embedded with another model."""
-    return Misconfigured(
+    return OtherModel(
         f"The documents were embedded with {theirs}, but {ours} is set.",
         backend="database",
         hint="Set the model that they were embedded with, or embed them anew with: "

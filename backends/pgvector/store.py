@@ -23,7 +23,7 @@ from backends.base import (
     ScoredPassage,
     SearchQuery,
 )
-from backends.errors import Misconfigured, UnknownField
+from backends.errors import Misconfigured, OtherModel, UnknownField
 from backends.filters import INTERNAL
 from backends.pgvector import rows, statements
 from backends.pgvector.spaces import (
@@ -129,7 +129,7 @@ class PgvectorStore:
         """Return when documents can be published with our model.
 
         Raises:
-            Misconfigured: There are documents that another model has embedded; names both.
+            OtherModel: There are documents that another model has embedded; names both.
             Unavailable: The database cannot be reached in time.
         """
         await check(self._pool, self._ours())
@@ -329,7 +329,7 @@ class PgvectorStore:
             "exact": exact,
         }
 
-    def _other_space(self, told: psycopg.errors.Diagnostic) -> Misconfigured:
+    def _other_space(self, told: psycopg.errors.Diagnostic) -> OtherModel:
         theirs = Space(told.message_primary or "", int(told.message_detail or 0))
         return embedded_otherwise(theirs, self._ours())
 

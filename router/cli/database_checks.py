@@ -1,4 +1,4 @@
-"""The doctor's look at the database: reachable, new enough, migrated."""
+"""The doctor's look at the database: reachable, new enough, migrated, embedded as is set."""
 
 from __future__ import annotations
 
@@ -27,11 +27,15 @@ async def check_database(settings: Settings, stack: AsyncExitStack) -> list[Chec
     first = await guarded("database", _database(settings, stack, urls), 75)
     if not urls:
         because = "the database cannot be reached"
-        return [first, skipped("pgvector", because), skipped("migrations", because)]
+        return [
+            first,
+            *(skipped(name, because) for name in ("pgvector", "migrations", "documents")),
+        ]
     return [
         first,
         await guarded("pgvector", _pgvector(settings, urls[0]), 10),
         await guarded("migrations", _migrations(settings, urls[0]), 10),
+        await guarded("documents", _documents(settings, urls[0]), 60),
     ]
 
 
@@ -99,6 +103,30 @@ async def _migrations(settings: Settings, url: str) -> Finding:
     if missing := len(known) - len(done):
         return Finding("warn", f"{missing} of {len(known)} have not run", at_start)
     return Finding("ok", f"{len(done)} of {len(known)} have run in {settings.database_schema!r}")
+
+
+async def _documents(settings: Settings, url: str) -> Finding:
+    """Whether questions can be compared with what is stored."""
+    from backends.pgvector import open_pgvector
+    from router.adapters import open_embedder
+
+    async with _session(settings, url) as session:
+        table = f"{settings.database_schema}.embedding_space"
+        row = await (await session.execute("SELECT to_regclass(%s)", [table])).fetchone()
+        if row is None or row[0] is None:
+            return Finding("ok", "none yet")
+        row = await (await session.execute("SELECT count(*) FROM document")).fetchone()
+    async with (
+        open_embedder(settings) as embedder,
+        open_pgvector(
+            url,
+            schema=settings.database_schema,
+            model=embedder.model,
+            dimension=embedder.dimension,
+        ) as store,
+    ):
+        await store.check_live()
+    return Finding("ok", f"{row[0] if row else 0}, searched with {embedder.model}")
 
 
 @asynccontextmanager

@@ -13,10 +13,13 @@ import pytest
 from pydantic import SecretStr
 
 from backends.ingest import ingest_bytes
+from backends.memory.embedder import HashingEmbedder
 from backends.principals import parse_principals
 from router import Router, Settings
+from router.cli.checks import examine
 from router.errors import InvalidRequest, ModelUnavailable
 from tests.support.server import served_router
+from tests.support.stores import in_postgres
 
 TEXTS: Mapping[str, str] = {
     "100,000 characters": "How long may boots be returned? " * 3_125,
@@ -144,6 +147,34 @@ def test_a_search_takes_any_script(
     replies: Mapping[tuple[str, str], httpx2.Response], kind: str
 ) -> None:
     assert replies[kind, "search"].status_code == 200
+
+
+async def test_documents_of_another_model_are_told_with_the_remedy_at_every_door(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, database_url=SecretStr(database_url))
+    async with Router.open(settings) as router:
+        async with in_postgres(database_url, model="other", dimension=64) as store:
+            await ingest_bytes(
+                "boots.md",
+                b"Boots may be returned.",
+                store=store,
+                embedder=HashingEmbedder(64, model="other"),
+                acl=parse_principals("everyone"),
+            )
+        async with (
+            served_router(router) as (port, _, _),
+            httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+        ):
+            doors = posts("How long may boots be returned?")
+            for door in ("chat", "chat as a stream", "search"):
+                path, body = doors[door]
+                reply = await client.post(path, json=body)
+                assert (door, reply.status_code) == (door, 503)
+                assert "router documents reindex" in reply.json()["error"]["message"]
+        found = {check.name: check.finding for check in await examine(settings)}
+    assert found["documents"].status == "fail"
+    assert "router documents reindex" in found["documents"].hint
 
 
 @pytest.mark.parametrize(

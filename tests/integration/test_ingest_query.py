@@ -126,6 +126,7 @@ async def test_a_query_without_rows_prunes_nothing_unless_that_is_allowed(
         ("SELECT number AS id, customer AS owner, nothing FROM orders", '"nothing" does not exist'),
         ("SELEC", "syntax error"),
         ("DELETE FROM orders RETURNING number AS id, customer AS owner", "syntax error"),
+        ("SELECT 1 AS id, 'ana' AS owner, 'infinity'::date AS until", "'infinity'"),
         ("SELECT nextval('counter')::text AS id, 'ana' AS owner", "read-only transaction"),
     ],
 )

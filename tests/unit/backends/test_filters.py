@@ -63,6 +63,10 @@ def test_a_condition_that_it_does_not_satisfy_does_not(written: str) -> None:
     assert not holds([parse_condition(written)], HANDBOOK)
 
 
+def test_a_text_in_quotes_may_begin_like_an_operator() -> None:
+    assert holds([parse_condition('sign="=>"')], {"sign": "=>"})
+
+
 def test_all_conditions_must_hold() -> None:
     both = parse_conditions(["country=DE", "price<10"])
     assert not holds(both, HANDBOOK)
@@ -88,6 +92,9 @@ def test_a_mapping_names_values_lists_or_operators() -> None:
         "=DE",
         "",
         "country in",
+        "country==DE",
+        "country<>DE",
+        "price= <5",
         "origin=1",
         "ingested_for=group:hr",
         "country=\x00",
@@ -98,6 +105,7 @@ def test_a_mapping_names_values_lists_or_operators() -> None:
         {"country": None},
         {"country": {"like": "D%"}},
         {"country": []},
+        {"country": {}},
         {"country": {"=": ["DE", "FR"]}},
         {"tag": ["a", 1]},
         {"price": float("nan")},

@@ -142,6 +142,9 @@ def test_a_file_that_does_not_say_who_may_see_it_leaves_that_open() -> None:
         ("just words", 2),
         ("title: a\nacl: {group: hr}", 3),
         ("a: b: c", 2),
+        ("title: a\na\u200bcl: group:hr", 3),
+        ("title: a\n\uff41cl: group:hr", 3),
+        ("rights:\n  a\u200bcl: group:hr", 2),
     ],
 )
 def test_malformed_front_matter_is_refused_with_its_line(front: str, line: int) -> None:
@@ -272,6 +275,7 @@ def test_a_meta_element_does_not_give_html_its_title() -> None:
         '<meta name="acl"><p>Text.',
         '<meta name="acl" content="group:hr"><meta name="acl" content="everyone"><p>Text.',
         '<meta name="acl" content="hr"><p>Text.',
+        '<meta name="a\u200bcl" content="hr"><p>Text.',
     ],
 )
 def test_html_with_a_doubtful_access_list_is_refused(page: str) -> None:

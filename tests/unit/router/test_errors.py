@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backends.errors import BackendError, Misconfigured, Refused, Unavailable
+from backends.errors import BackendError, Misconfigured, OtherModel, Refused, Unavailable
 from router.errors import (
     ConfigurationFault,
     InvalidRequest,
@@ -32,6 +32,7 @@ SECRET = "db.internal:5432"
         (Unavailable("x", backend="embedder"), RetrievalUnavailable),
         (Unavailable("x", backend="model server"), ModelUnavailable),
         (Misconfigured("x", backend="database"), ConfigurationFault),
+        (OtherModel("x", backend="database"), RetrievalUnavailable),
     ],
 )
 def test_a_failure_is_laid_at_the_right_door(
@@ -46,6 +47,7 @@ def test_a_failure_is_laid_at_the_right_door(
         Unavailable(f"{SECRET} does not answer.", backend="database"),
         Unavailable(f"{SECRET} does not answer.", backend="model server"),
         Misconfigured(f"{SECRET} is too old.", backend="database"),
+        OtherModel(f"{SECRET} sent other vectors.", backend="embedder"),
         Refused(f"{SECRET} wants a key.", backend="embedder", status=401),
         Refused(f"{SECRET} answered 400.", backend="model server", status=400),
     ],
