@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from router.cli.opening import opened_ingestion
 from router.cli.orders import Order
 from router.cli.screen import count, err, out, plain, put_json
+from router.cli.signals import ended_by_sigterm
 
 if TYPE_CHECKING:
     from backends.ingest import Follower, News, Progress
@@ -24,7 +24,7 @@ async def follow(settings: Settings, order: Order, *, as_json: bool) -> None:
     """
     from backends.ingest import Follower
 
-    with _ended_by_sigterm() as asked:
+    with ended_by_sigterm() as asked:
         try:
             async with opened_ingestion(settings) as (store, embedder):
                 wishes = order.wishes(None if as_json else _tell)
@@ -42,27 +42,6 @@ def _news(follower: Follower, order: Order) -> AsyncGenerator[News, None]:
     if order.every is not None:
         return follower.by_clock(order.source(), order.every)
     return follower.by_changes(order.paths[0], name=order.name)
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[asyncio.Event]:
-    """Cancel the task within the block when the process is asked to end, and say so."""
-    loop, task, asked = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
-    assert task is not None
-
-    def end() -> None:
-        asked.set()
-        task.cancel()
-
-    try:
-        loop.add_signal_handler(signal.SIGTERM, end)
-    except NotImplementedError:  # Windows ends processes without asking
-        yield asked
-        return
-    try:
-        yield asked
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _tell(progress: Progress) -> None:

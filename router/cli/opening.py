@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,11 +18,26 @@ _Result = TypeVar("_Result")
 
 
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run a command's coroutine to its end; Ctrl-C cancels it first, then interrupts."""
+    """Run a command's coroutine to its end; Ctrl-C cancels it first, then interrupts.
+
+    Raises:
+        SystemExit: The process was asked to end, and everything that was open is closed.
+    """
     import asyncio
 
+    from router.cli.signals import TERMINATED, ended_by_sigterm
+
+    async def cancellable() -> _Result:
+        with ended_by_sigterm() as asked:
+            try:
+                return await work
+            except asyncio.CancelledError:
+                if asked.is_set():
+                    sys.exit(TERMINATED)
+                raise
+
     with asyncio.Runner() as runner:
-        return runner.run(work)
+        return runner.run(cancellable())
 
 
 @asynccontextmanager

@@ -347,3 +347,26 @@ def test_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=LIMIT_S, check=True
     )
     assert done.stderr.strip() == "0 []"
+
+
+def test_a_command_that_is_asked_to_end_closes_what_is_open_first() -> None:
+    command = (
+        "import asyncio\n"
+        "from router.cli.opening import run\n"
+        "async def work():\n"
+        "    print('open', flush=True)\n"
+        "    try:\n"
+        "        await asyncio.Event().wait()\n"
+        "    finally:\n"
+        "        await asyncio.sleep(0)\n"
+        "        print('closed')\n"
+        "run(work())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        process.send_signal(signal.SIGTERM)
+        said, complaints = process.communicate(timeout=20)
+    assert (process.returncode, said, complaints) == (143, "closed\n", "")
