@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from backends.base import DocumentId, Message, PassageId, ScoredPassage
 from backends.filters import Conditions
@@ -17,6 +17,11 @@ from backends.principals import Principals
 
 if TYPE_CHECKING:
     from backends.base import Vector
+
+NOTHING_FOUND: Final = (
+    "I could not find an answer to this in the documents that you may see. I searched for:"
+)
+"""How an abstention begins; what was searched for follows."""
 
 
 @dataclass(frozen=True, slots=True)

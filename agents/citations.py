@@ -21,8 +21,10 @@ MIN_SUPPORT: Final = 0.5
 """Share of the statement's words that a cited sentence must hold when it is not verbatim."""
 
 # Bounded, so that a long row of spaces costs no more than its length.
-_MARK = re.compile(r"[ \t]{0,8}\[[ ]?(\d{1,3}(?:[ ]?,[ ]?\d{1,3}){0,8})[ ]?\]", re.ASCII)
-_MARK_BEGUN = re.compile(r"[ \t]{0,8}(?:\[[\d, ]{0,40})?$")
+# Models also write [1; 2], [1-2] and [^1]: of a range its ends are checked.
+_MARK = re.compile(r"[ \t]{0,8}\[\^?[ ]?(\d{1,3}(?:[ ]?[,;–-][ ]?\d{1,3}){0,8})[ ]?\]", re.ASCII)
+_MARK_BEGUN = re.compile(r"[ \t]{0,8}(?:\[[\d,;^– -]{0,60})?$")
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _NUMBER = re.compile(r"\d[\d.,:/-]*\d|\d")
 
 
@@ -54,7 +56,7 @@ class CitationChecker:
                 self._pending = self._pending[mark.end() :]
                 continue
             space = mark.group(0)[: mark.group(0).index("[")]
-            numbers = [int(number) for number in mark.group(1).split(",")]
+            numbers = [int(number) for number in re.findall(r"\d+", mark.group(1))]
             self._pending = self._pending[mark.end() :]
             yield from self._mark(space, numbers)
         begun = _MARK_BEGUN.search(self._pending)
@@ -74,7 +76,9 @@ class CitationChecker:
             yield Token(text)
 
     def _in_code(self) -> bool:
-        """Whether a code span is open on this line: ``rows[0]`` cites nothing."""
+        """Whether a code span is open on this line, or a fence: ``rows[0]`` cites nothing."""
+        if len(_FENCE.findall(self.text)) % 2 == 1:
+            return True
         return self.text[self.text.rfind("\n") + 1 :].count("`") % 2 == 1
 
     def _mark(self, space: str, numbers: Sequence[int]) -> Iterator[Token | Cited]:

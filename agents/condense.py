@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Literal
 
+from agents.base import NOTHING_FOUND
 from agents.focus import CARRIED_TURNS, carried, in_focus, names_of
 from agents.mentions import mentions
 from agents.pointing import asks_about_several, is_small_talk, points_back, rests_on
@@ -35,7 +36,8 @@ _LEAD = re.compile(
     r"(?:\s+(?:there|a lot|so much|very much|all|team))?|"
     r"(?:great|perfect|cool|nice|good|got it|all right|alright|sure|yes|no|sorry|oh)(?=\s*[,.!;:])"
     r"|ok(?:ay)?(?=\s*[.!;]))"
-    r"|(?P<loose>so(?! (?:far|many|much|called))|also|ok(?:ay)?|then|now|(?:well|plus)(?=,))"
+    r"|(?P<loose>so(?! (?:far|many|much|called))|also|ok(?:ay)?|then|now|"
+    rf"even(?=\s+(?:if|when|though|{PREPOSITION}))|(?:well|plus)(?=,))"
     r"|(?P<tight>and|but|or|what about|how about|what(?=\s+if\b)|und|aber|was ist mit))\b"
     r"[\s,.!;:–-]*",
     re.IGNORECASE,
@@ -140,7 +142,7 @@ def condensed(conversation: Sequence[Message]) -> Condensed:
             asked = _standalone(said, asked).question[-MAX_CARRIED:]
     if answered is not None and asked is not None and _is_rework(turn):
         return Condensed(f"{turn}\n\n“{answered}”")
-    return _in_context(_standalone(turn, asked), turn, asked, earlier)
+    return _in_context(_standalone(turn, asked), turn, asked, _telling(earlier))
 
 
 def _earlier(conversation: Sequence[Message]) -> list[Message]:
@@ -151,6 +153,16 @@ def _earlier(conversation: Sequence[Message]) -> list[Message]:
         for m in islice(spoken, _LOOKED_BACK)
     ]
     return cut[::-1]
+
+
+def _telling(earlier: Sequence[Message]) -> list[Message]:
+    """The turns without the words of an abstention, which quotes a question and tells nothing."""
+    return [
+        replace(said, content="")
+        if said.role == "assistant" and said.content.startswith(NOTHING_FOUND)
+        else said
+        for said in earlier
+    ]
 
 
 @dataclass(frozen=True, slots=True)

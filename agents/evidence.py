@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from agents.base import Evidence, Reply, Task
+from agents.base import NOTHING_FOUND, Evidence, Reply, Task
 from agents.manner import LOOKED_AT, without_manner
 from agents.past import asks_for_the_past, years
 from agents.ranking import Ranked, rank
@@ -185,10 +185,7 @@ def abstention(task: Task, evidence: Evidence) -> Reply:
         )
     else:
         shown = evidence.query[:MAX_SHOWN] + ("…" if len(evidence.query) > MAX_SHOWN else "")
-        text = (
-            "I could not find an answer to this in the documents that you may see. "
-            f"I searched for: “{shown}”."
-        )
+        text = f"{NOTHING_FOUND} “{shown}”."
     return Reply(text, model="none", abstained=True)
 
 

@@ -11,6 +11,10 @@ from backends.ingest.budget import Budget
 _TRIES = 5
 """Guesses at how many characters fit; each is within a few per cent of the one before."""
 
+_MOST_JOINED = 32
+"""Code points that are kept together as one character; Unicode's stream-safe text has at most 30
+combining marks in a row (https://unicode.org/reports/tr15/#Stream_Safe_Text_Format)."""
+
 _CLAUSE_END = re.compile(r"[,;:،؛—–](?=\s)|[、，；：]")
 
 
@@ -18,7 +22,7 @@ def cut(body: str, start: int, end: int, budget: Budget) -> Iterator[tuple[int, 
     """Yield consecutive spans of ``body[start:end]`` that each fit; only white space lies between.
 
     Cuts after a clause where the second half of a span has one, else after a word, else between
-    two characters, never before a combining mark.
+    two characters, not before a combining mark unless there are more of them than text has.
     """
     size = budget.target * 4
     while start < end:
@@ -69,8 +73,9 @@ def _at_boundary(body: str, start: int, stop: int) -> int:
     for position in range(stop - 1, start, -1):
         if body[position].isspace():
             return position
-    while stop > start + 1 and _joins(body, stop):
-        stop -= 1
+    for position in range(stop, max(start, stop - _MOST_JOINED), -1):
+        if not _joins(body, position):
+            return position
     return stop
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,6 +98,26 @@ def test_brackets_in_code_are_no_marks() -> None:
     )
 
 
+def test_brackets_in_fenced_code_are_no_marks_and_those_behind_it_are() -> None:
+    checker = CitationChecker([passage()])
+    code = "```\nfirst = rows[0]\n```\n"
+
+    events = read(checker, [f"{code}A parcel return costs €3.50. [1]"])
+
+    assert shown(events) == f"{code}A parcel return costs €3.50. [1]"
+    assert (len(checker.citations), checker.removed) == (1, 0)
+
+
+@pytest.mark.parametrize("mark", ["[1; 9]", "[1-9]", "[1–9]", "[^1][^9]", "[1 , 9]"])
+def test_a_mark_is_checked_however_it_is_written(mark: str) -> None:
+    checker = CitationChecker([passage()])
+
+    events = read(checker, f"A parcel return costs €3.50. {mark}")
+
+    assert shown(events) == "A parcel return costs €3.50. [1]"
+    assert (len(checker.citations), checker.removed) == (1, 1)
+
+
 def test_a_passage_that_was_never_given_is_not_cited() -> None:
     checker = CitationChecker([passage()])
 
@@ -147,7 +168,7 @@ def test_brackets_that_are_no_marks_are_shown() -> None:
 def test_how_the_answer_is_cut_into_pieces_changes_nothing(data: st.DataObject) -> None:
     answer = (
         "Unworn items may be returned within 45 days of delivery. [1] Made up. [1] "
-        "A parcel return costs €3.50 [1][7], [see] [4"
+        "A parcel return costs €3.50 [1][7], [^1], [1–3; 2] [see] [4"
     )
     cuts = sorted(data.draw(st.lists(st.integers(0, len(answer)), max_size=12)))
     pieces = [answer[a:b] for a, b in zip([0, *cuts], [*cuts, len(answer)], strict=True)]

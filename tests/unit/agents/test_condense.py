@@ -37,6 +37,13 @@ def test_a_detail_of_several_words_is_exchanged_whole() -> None:
     assert condense(turns) == "How many leave days are there in Spain?"
 
 
+def test_even_leads_on_from_the_question_before() -> None:
+    turns = talk("How long may boots be returned?", "45 days.", "Even without a receipt?")
+
+    assert condense(turns) == "How long may boots be returned without a receipt?"
+    assert condense(talk(LEAVE, "30.", "Even numbers")) == "Even numbers"
+
+
 def test_a_new_detail_is_added_to_the_question_before() -> None:
     turns = talk("How long may I return boots?", "45 days.", "And for gift cards?")
 

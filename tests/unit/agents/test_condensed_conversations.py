@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from agents.base import Evidence, Task
 from agents.condense import condensed
+from agents.evidence import abstention
 from agents.focus import MAX_CARRIED_WORDS
 from backends.base import Message
+from backends.principals import parse_principals
 
 CASES = [
     json.loads(line)
@@ -43,6 +46,17 @@ def test_a_wish_is_not_repeated_once_a_name_stands_for_it() -> None:
     turns = talk("Which lamp is best?", "The Alto Lamp.", "Is it heavy?")
 
     assert condensed(turns).question == "Which lamp is best? Is it heavy? (Alto Lamp)"
+
+
+def test_an_abstention_names_nothing_that_a_later_turn_could_mean() -> None:
+    asked = "How long is a gift card valid"
+    evidence = Evidence(asked, (), sufficient=False, support=0.0)
+    task = Task(asked, (), principals=parse_principals("everyone"))
+    turns = talk(f"{asked}?", abstention(task, evidence).text, "Do they expire?")
+
+    found = condensed(turns)
+    assert found.question == f"{asked}? Do they expire?"
+    assert found.carried == ""
 
 
 def test_what_is_carried_is_bounded() -> None:

@@ -297,6 +297,19 @@ def test_a_word_that_is_too_long_is_cut_between_characters_but_not_before_accent
     assert not any(text.startswith("\u0301") for text in found)
 
 
+def test_a_row_of_accents_that_no_character_has_is_cut_as_any_text_is() -> None:
+    counted: list[str] = []
+
+    def count(text: str) -> int:
+        counted.append(text)
+        return count_tokens(text)
+
+    body = "a" + "\u0301" * 5_000
+    found = split(body, count_tokens=count, max_tokens=64)
+    assert "".join(passage.text for passage in found) == body
+    assert len(counted) < 20 * len(found)
+
+
 def test_an_unknown_word_of_one_token_is_still_bounded_in_length() -> None:
     found = split("x" * 100_000, count_tokens=lambda text: 3, max_tokens=64)
     assert max(len(p.text) for p in found) <= 64 * 12
