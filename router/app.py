@@ -165,6 +165,38 @@ async def open_retrieval(settings: Settings) -> AsyncIterator[Retrieval]:
         yield Retrieval(policy, store, shared, partial(_evidence, opened, policy, heads))
 
 
+@asynccontextmanager
+async def open_decisions(settings: Settings) -> AsyncIterator[Steps]:
+    """Open what decides as `open_app` does: no documents, nobody who answers or judges, no spans.
+
+    Conversations are condensed by the rules. No vector is remembered, so that a question that is
+    asked again costs as much as the first time.
+
+    Raises:
+        SettingsError: The policy cannot be read; nothing was opened.
+        BackendError: The embedder cannot be opened.
+    """
+    heads = shipped_heads()
+    policy = load_policy(settings.policy, heads)
+    async with AsyncExitStack() as stack:
+        spans = await stack.enter_async_context(tracing("none", capture_content=False))
+        embedder = await stack.enter_async_context(open_embedder(settings))
+        known = await _open_known(settings, embedder, heads, stack)
+        parts = Parts(
+            embedder=TracedEmbedder(known, spans, provider="onnxruntime"),
+            shares_embedding=heads.fits(embedder.model),
+            classifier=HeadsClassifier(heads, known.model),
+            policy=policy,
+            evidence=None,
+            agents={},
+            judge=None,
+            tracing=spans,
+            request_timeout_s=settings.timeouts.request,
+            judge_timeout_s=settings.timeouts.judge,
+        )
+        yield Steps(parts)
+
+
 def _import_what_is_slow() -> None:
     import_module("router.graph")
     terms.load()
@@ -173,18 +205,25 @@ def _import_what_is_slow() -> None:
 async def _open_reader(
     settings: Settings, embedder: Embedder, heads: Heads, stack: AsyncExitStack
 ) -> Embedder:
-    """The embedder whose vectors the classifier knows: the documents' own one, if it is that.
+    """The embedder whose vectors the classifier knows, which remembers texts.
 
     It also compares sentences with questions, because what judges the evidence was fitted on
     its vectors.
     """
     from backends.embedding_cache import CachingEmbedder
 
-    if not heads.fits(embedder.model):
-        minilm = settings.model_copy(update={"embeddings_url": None, "embeddings_model": None})
-        embedder = await stack.enter_async_context(open_embedder(minilm))
     # Sentences of the same passages are compared with one question after the other.
-    return CachingEmbedder(embedder)
+    return CachingEmbedder(await _open_known(settings, embedder, heads, stack))
+
+
+async def _open_known(
+    settings: Settings, embedder: Embedder, heads: Heads, stack: AsyncExitStack
+) -> Embedder:
+    """The embedder whose vectors the classifier knows: the documents' own one, if it is that."""
+    if heads.fits(embedder.model):
+        return embedder
+    minilm = settings.model_copy(update={"embeddings_url": None, "embeddings_model": None})
+    return await stack.enter_async_context(open_embedder(minilm))
 
 
 @dataclass(frozen=True, slots=True)

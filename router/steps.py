@@ -105,7 +105,8 @@ class Parts:
     """Whether the documents were embedded by the same one."""
     classifier: Classifier
     policy: Policy
-    evidence: EvidenceFinder
+    evidence: EvidenceFinder | None
+    """None where questions are decided and never answered."""
     agents: Mapping[Route, Agent]
     judge: Judge | None
     tracing: Tracing
@@ -253,6 +254,7 @@ class Steps:
 
     async def _retrieve(self, state: State, emit: Emit, span: Span) -> Update:
         hybrid = state["route"] is Route.HYBRID
+        assert self._parts.evidence is not None, "who answers has documents"
         evidence = await self._parts.evidence.find(
             state["task"], hybrid=hybrid, query=state.get("query")
         )

@@ -216,7 +216,8 @@ def main() -> None:
     """Run it and print the report."""
     from platformdirs import user_cache_path
 
-    from router.evaluation.benchmark import BadBenchmark, read_benchmark, sampled
+    from router.evaluation.benchmark import read_benchmark, sampled
+    from router.evaluation.lines import BadBenchmark
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT)

@@ -10,28 +10,21 @@
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from backends.base import Message
-from backends.publishing import storable
-from router.errors import InvalidRequest
-
-_SEED: Final = 7
-_ROLES: Final = frozenset({"system", "user", "assistant"})
-
-_Item = TypeVar("_Item")
-
-
-class BadBenchmark(InvalidRequest):
-    """A file is missing or is not what it should be; the message names file and line."""
-
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"{where}: {problem}", field="folder")
+from router.evaluation.lines import (
+    BadBenchmark,
+    checked,
+    read_conversation,
+    read_lines,
+    read_objects,
+    read_text,
+    some_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +78,7 @@ def read_benchmark(
         BadBenchmark: A file is missing or is not what it should be.
     """
     if not folder.is_dir():
-        raise BadBenchmark(str(folder), "there is no such folder")
+        raise BadBenchmark(str(folder), "there is no such folder", field="folder")
     corpus = _corpus(folder / "corpus.jsonl")
     asked = _queries(queries or folder / "queries.jsonl", {one.id for one in corpus}, folder)
     own = folder / "unanswerable.jsonl"
@@ -96,24 +89,20 @@ def read_benchmark(
 
 def sampled(benchmark: Benchmark, limit: int) -> Benchmark:
     """Return it with at most ``limit`` questions of each sort, always the same ones."""
-    chosen = random.Random(_SEED)  # noqa: S311 - a seeded sample, not a secret
-
-    def some(items: Sequence[_Item]) -> Sequence[_Item]:
-        kept = sorted(chosen.sample(range(len(items)), min(limit, len(items))))
-        return [items[place] for place in kept]
-
     return replace(
-        benchmark, queries=some(benchmark.queries), unanswerable=some(benchmark.unanswerable)
+        benchmark,
+        queries=some_of(benchmark.queries, limit),
+        unanswerable=some_of(benchmark.unanswerable, limit),
     )
 
 
 def _corpus(path: Path) -> Sequence[CorpusDocument]:
     found: dict[str, CorpusDocument] = {}
-    for where, row in _rows(path):
+    for where, row in read_objects(path):
         identity = _id(where, row)
         if identity in found:
             raise BadBenchmark(where, f"the id {identity!r} occurs twice")
-        title, text = _text(where, row, "title"), _text(where, row, "text")
+        title, text = read_text(where, row, "title"), read_text(where, row, "text")
         if not (title + text).strip():
             raise BadBenchmark(where, "the document has neither title nor text")
         found[identity] = CorpusDocument(identity, title, text if text.strip() else title)
@@ -125,13 +114,13 @@ def _corpus(path: Path) -> Sequence[CorpusDocument]:
 def _queries(path: Path, documents: set[str], folder: Path) -> Sequence[Query]:
     found: dict[str, Query] = {}
     judged_here = False
-    for where, row in _rows(path):
+    for where, row in read_objects(path):
         identity = _id(where, row)
         if identity in found:
             raise BadBenchmark(where, f"the id {identity!r} occurs twice")
         own = _relevant_docs(where, row, documents)
         judged_here = judged_here or bool(own)
-        found[identity] = Query(identity, _conversation(where, row), own)
+        found[identity] = Query(identity, read_conversation(where, row), own)
     if not judged_here:
         judged = _judgements(folder, found.keys().__contains__, documents)
         found = {name: replace(one, relevant=judged.get(name, {})) for name, one in found.items()}
@@ -159,7 +148,7 @@ def _judgements(
     if not path.exists() and (folder / "qrels" / "test.tsv").is_file():
         path = folder / "qrels" / "test.tsv"
     found: dict[str, dict[str, float]] = {}
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         where, fields = f"{path}:{number}", line.split("\t")
         if number == 1 and fields[0] == "query-id":
             continue
@@ -183,79 +172,13 @@ def _gain(where: str, text: str) -> float:
 
 
 def _unanswerable(path: Path) -> Iterator[Unanswerable]:
-    for where, row in _rows(path):
-        kind = _text(where, row, "kind") or _text(where, row, "source")
-        yield Unanswerable(_conversation(where, row), kind)
-
-
-def _conversation(where: str, row: Mapping[str, Any]) -> tuple[Message, ...]:
-    turns = row.get("messages")
-    if turns is None or turns == []:
-        text = _text(where, row, "text")
-        if not text.strip():
-            raise BadBenchmark(where, "there is neither text nor messages")
-        return (Message("user", text),)
-    if not isinstance(turns, list):
-        raise BadBenchmark(where, "messages must be a list")
-    conversation = tuple(_message(where, turn) for turn in turns)
-    if conversation[-1].role != "user" or not conversation[-1].content.strip():
-        raise BadBenchmark(where, "the last message must be the user's question")
-    return conversation
-
-
-def _message(where: str, turn: object) -> Message:
-    if isinstance(turn, dict):
-        role, content = turn.get("role"), turn.get("content")
-        if role in _ROLES and isinstance(content, str):
-            return Message(role, _storable(where, "a message", content))
-    raise BadBenchmark(
-        where, "a message needs a role (system, user or assistant) and a content that is text"
-    )
+    for where, row in read_objects(path):
+        kind = read_text(where, row, "kind") or read_text(where, row, "source")
+        yield Unanswerable(read_conversation(where, row), kind)
 
 
 def _id(where: str, row: Mapping[str, Any]) -> str:
     identity = row.get("id", row.get("_id"))
     if not isinstance(identity, str) or not identity.strip():
         raise BadBenchmark(where, "the row has no id")
-    return _storable(where, "the id", identity)
-
-
-def _text(where: str, row: Mapping[str, Any], name: str) -> str:
-    value = row.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BadBenchmark(where, f"{name} must be text")
-    return _storable(where, name, value)
-
-
-def _storable(where: str, what: str, text: str) -> str:
-    if not storable(text):
-        raise BadBenchmark(where, f"{what} holds NUL characters or broken Unicode")
-    return text
-
-
-def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in _lines(path):
-        where = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise BadBenchmark(where, f"this is not JSON ({error})") from error
-        if not isinstance(row, dict):
-            raise BadBenchmark(where, "a line must be a JSON object")
-        yield where, row
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not empty, with their numbers from 1."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="\n") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield number, line.rstrip("\r\n")
-    except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        raise BadBenchmark(str(path), f"cannot be read ({reason})") from error
-    except UnicodeDecodeError as error:
-        raise BadBenchmark(str(path), "is not UTF-8 text") from error
+    return checked(where, "the id", identity)

@@ -7,7 +7,7 @@ to gain, over 0. Every figure is 0..1.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Values: TypeAlias = NDArray[np.float64]
-
-RESAMPLES: Final = 1_000
-_SEED: Final = 7
 
 _RRF_K: Final = 60
 """As in Cormack, Clarke and Büttcher, 2009."""
@@ -89,21 +86,3 @@ def false_answer_rate_at_coverage(
 ) -> float:
     """Share of ``unanswerable`` that is answered when ``coverage`` of ``answerable`` is."""
     return float((unanswerable >= threshold_at_coverage(answerable, coverage)).mean())
-
-
-def interval(statistic: Callable[..., float], *samples: Values) -> list[float]:
-    """Return the 95 % interval of a statistic as [low, high], by bootstrap with a fixed seed.
-
-    Args:
-        statistic: Takes as many samples as are given.
-        samples: Each is drawn from anew, by itself (Efron, 1979; percentile method).
-    """
-    import numpy as np
-
-    random = np.random.default_rng(_SEED)
-    drawn = [
-        statistic(*(own[random.integers(0, len(own), len(own))] for own in samples))
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return [float(low), float(high)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from router.evaluation import metrics
 from router.evaluation.retrieval import BASELINES, SYSTEM
+from router.tuning.resampling import interval
 
 if TYPE_CHECKING:
     from router.evaluation.benchmark import Benchmark
@@ -62,7 +63,7 @@ def figure(name: str, statistic: Callable[..., Any], *samples: Values) -> dict[s
     """Return a statistic of some samples and its interval; None for both where one is empty."""
     if not all(map(len, samples)):
         return {name: None, f"{name}_ci": None}
-    return {name: float(statistic(*samples)), f"{name}_ci": metrics.interval(statistic, *samples)}
+    return {name: float(statistic(*samples)), f"{name}_ci": interval(statistic, *samples)}
 
 
 def _ranking(outcomes: Outcomes, ranker: str) -> dict[str, Any]:

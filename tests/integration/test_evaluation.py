@@ -214,5 +214,5 @@ def test_bad_input_is_one_message_with_file_and_line(
     assert f"{folder}/queries.jsonl:1: this is not JSON" in capsys.readouterr().err
     assert run(["eval", "retrieval", str(folder), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)["error"]
-    assert (told["code"], told["field"]) == ("invalid_request", "folder")
+    assert (told["code"], told["field"]) == ("invalid_request", "file")
     assert run(["eval", "retrieval", str(folder), "--limit", "0"]) == 2

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from backends.base import Message
-from router.evaluation.benchmark import BadBenchmark, Unanswerable, read_benchmark, sampled
+from router.evaluation.benchmark import Unanswerable, read_benchmark, sampled
+from router.evaluation.lines import BadBenchmark
 
 CORPUS = [
     {"id": "d1", "title": "Boots", "text": "Boots may be returned within 45 days."},

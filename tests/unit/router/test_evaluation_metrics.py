@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
 from router.evaluation import metrics
+from router.tuning.resampling import interval
 
 RANKED = ["a", "b", "c", "d", "e"]
 
@@ -87,16 +88,16 @@ def test_false_answers_are_counted_where_nine_in_ten_answerable_questions_are_an
 def test_an_interval_holds_the_mean_shrinks_with_more_rows_and_comes_out_the_same_again() -> None:
     few, many = np.array([0.0, 1.0] * 20), np.array([0.0, 1.0] * 2_000)
 
-    low, high = metrics.interval(np.mean, few)
+    low, high = interval(np.mean, few)
 
     # The mean of 40 fair coins has a standard error of 0.5 / √40 = 0.079.
     assert low == pytest.approx(0.5 - 1.96 * 0.079, abs=0.03)
     assert high == pytest.approx(0.5 + 1.96 * 0.079, abs=0.03)
-    assert metrics.interval(np.mean, few) == [low, high]
-    assert np.diff(metrics.interval(np.mean, many)) < (high - low) / 5
+    assert interval(np.mean, few) == [low, high]
+    assert np.diff(interval(np.mean, many)) < (high - low) / 5
 
 
 def test_an_interval_draws_each_sample_by_itself() -> None:
     apart = partial(metrics.false_answer_rate_at_coverage, coverage=0.9)
 
-    assert metrics.interval(apart, np.array([0.9] * 9), np.array([0.1] * 5)) == [0.0, 0.0]
+    assert interval(apart, np.array([0.9] * 9), np.array([0.1] * 5)) == [0.0, 0.0]
