@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from router.cli.evaluate_routing import routing
+from router.cli.measuring import bars
 from router.cli.opening import run
 from router.cli.options import Json, invocation
-from router.cli.screen import count, err, out, plain, put_json
+from router.cli.screen import count, out, plain, put_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from router.config import Settings
     from router.evaluation.benchmark import Benchmark
-    from router.evaluation.retrieval import OnProgress
 
+_PHASES: Final = {"reading": "reading", "asking": "asking"}
 _METRICS: Final = {
     "ndcg_at_10": "nDCG@10",
     "recall_at_5": "recall@5",
@@ -39,6 +40,7 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.command("retrieval")(retrieval)
+    app.command("routing")(routing)
     return app
 
 
@@ -103,32 +105,8 @@ async def _measured(benchmark: Benchmark, settings: Settings) -> dict[str, Any]:
     from router.evaluation.report import report
     from router.evaluation.retrieval import ask_all
 
-    with _bar() as after:
+    with bars(_PHASES) as after:
         return report(benchmark, await ask_all(benchmark, settings, after))
-
-
-@contextmanager
-def _bar() -> Iterator[OnProgress]:
-    """Draw a bar for each phase, on a terminal only."""
-    console = err()
-    if not console.is_terminal:
-        yield lambda phase, done, total: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("  {task.description:8}"),
-        BarColumn(40, complete_style="cyan", finished_style="green"),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as shown:
-        tasks = {phase: shown.add_task(phase, total=None) for phase in ("reading", "asking")}
-
-        def after(phase: str, done: int, total: int) -> None:
-            shown.update(tasks[phase], completed=done, total=total)
-
-        yield after
 
 
 def _headline(figures: Mapping[str, Any]) -> str:

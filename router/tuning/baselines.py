@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from router.policy import Route
 from router.tuning.metrics import agreement
@@ -20,6 +20,19 @@ _FACTS = re.compile(
     r"\b(our|policy|rules?|price|cost|deadline|hours|explain|list)\b",
     re.IGNORECASE,
 )
+
+
+def baselines(train: Sequence[Row], rows: Sequence[Row]) -> Mapping[str, list[Route]]:
+    """Return where each of them sends the rows, by name.
+
+    Args:
+        train: Rows that TF-IDF learns from: the ones that the classifier was fitted on.
+    """
+    return {
+        "best constant": best_constant(rows),
+        "keyword rules": keyword_rules(rows),
+        "TF-IDF": tfidf(train, rows),
+    }
 
 
 def best_constant(rows: Sequence[Row]) -> list[Route]:

@@ -1,26 +1,19 @@
-"""Measure the shipped classifier on labelled rows, beside the baselines.
+"""Measure heads that were just fitted on labelled rows, beside the baselines, for their card.
 
-    python -m router.tuning.evaluate ROWS.jsonl … [--json]
-
-The rows must not have trained it. Nothing is changed by looking.
+What ships is measured by ``router eval routing``, through the path that questions take.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from router.classify import Heads, shipped_heads, shipped_policy
+from router.classify import Heads
 from router.policy import Decision, Policy, Route
-from router.tuning.baselines import best_constant, keyword_rules, tfidf
+from router.tuning.baselines import baselines
 from router.tuning.metrics import Agreement, agreement, calibration_error
-from router.tuning.rows import Row, UnreadableRows, own_rows, read_rows
-from router.tuning.training import DEFAULT_DATA, default_models, embed_rows, training_rows
+from router.tuning.rows import Row
 
 if TYPE_CHECKING:
     from backends.base import Vectors
@@ -28,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was measured on one file.
+    """What was measured on one set of rows.
 
     Attributes:
         routers: Agreement with the labels by router, ours first.
@@ -73,9 +66,7 @@ def evaluate(
     ]
     predictions: dict[str, list[Route]] = {
         "this router": [decision.route for decision in decided],
-        "best constant": best_constant(rows),
-        "keyword rules": keyword_rules(rows),
-        "TF-IDF": tfidf(train, rows),
+        **baselines(train, rows),
     }
     return Report(
         name=name,
@@ -89,60 +80,3 @@ def evaluate(
         uncertain=1 - len(certain) / len(rows),
         certain_accuracy=sum(certain) / len(certain) if certain else 0.0,
     )
-
-
-def as_text(report: Report) -> str:
-    """Lay a report out for reading."""
-    lines = [f"{report.name}: {report.routers['this router'].rows} rows"]
-    lines.append(f"  {'':14} accuracy  macro-F1  95 % interval   " + "  ".join(Route))
-    for router, result in report.routers.items():
-        per_route = "     ".join(f"{result.routes[route].f1:.3f}" for route in Route)
-        lines.append(
-            f"  {router:14} {result.accuracy:8.3f}  {result.macro_f1:8.3f}  "
-            f"{result.low:.3f} … {result.high:.3f}  {per_route}"
-        )
-    lines.append(
-        f"  calibration error: facts {report.facts_ece:.3f}, manner {report.manner_ece:.3f}; "
-        f"uncertain {report.uncertain:.1%}, accuracy of the rest {report.certain_accuracy:.3f}"
-    )
-    return "\n".join(lines) + "\n"
-
-
-def as_data(report: Report) -> dict[str, Any]:
-    """Lay a report out for programs."""
-    return asdict(report)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="router.tuning.evaluate", description=__doc__)
-    parser.add_argument("files", nargs="*", type=Path, help="rows; none for our held-out triples")
-    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="rows that trained it")
-    parser.add_argument("--models", type=Path, default=default_models())
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    try:
-        sets = {path.name: read_rows(path) for path in options.files}
-        train = training_rows(options.data if options.data.is_file() else None)
-    except UnreadableRows as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    if not options.data.is_file():
-        sys.stderr.write(f"{options.data} is absent: TF-IDF learns from our own examples alone.\n")
-    sets = sets or {"held-out triples": own_rows("held_out_triples")}
-    reports = [_measured(name, rows, train, options.models) for name, rows in sets.items()]
-    if options.json:
-        sys.stdout.write(json.dumps([as_data(report) for report in reports], indent=2) + "\n")
-    else:
-        sys.stdout.write("\n".join(as_text(report) for report in reports))
-    return 0
-
-
-def _measured(name: str, rows: Sequence[Row], train: Sequence[Row], models: Path) -> Report:
-    embeddings, _ = embed_rows(rows, models)
-    decided = decisions(rows, embeddings, shipped_heads(), shipped_policy())
-    return evaluate(name, rows, decided, train)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -91,7 +91,7 @@ weighted {", ".join(f"{route} {share:g}" for route, share in SHARES.items())}. E
 - calibration: Platt, on predictions for held-out sources ({FOLDS} folds by source)
 
 Made by `python -m router.tuning.fit`. Measure on other rows, beside the same baselines, with
-`python -m router.tuning.evaluate ROWS.jsonl`.
+`router eval routing ROWS.jsonl`.
 
 ## Held-out triples
 

@@ -199,14 +199,6 @@ def test_fitting_without_its_data_says_what_to_do(
     assert (status, "--own-only" in capsys.readouterr().err) == (1, True)
 
 
-def test_evaluating_an_absent_file_says_which(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status = evaluation.main([str(tmp_path / "absent.jsonl")])
-
-    assert (status, "absent.jsonl" in capsys.readouterr().err) == (1, True)
-
-
 @pytest.fixture(scope="module")
 def report(authored: list[Row], fitted: Fitted) -> evaluation.Report:
     some = authored[::6]
@@ -217,13 +209,3 @@ def report(authored: list[Row], fitted: Fitted) -> evaluation.Report:
 
 def test_a_report_holds_every_baseline(report: evaluation.Report) -> None:
     assert set(report.routers) == {"this router", "best constant", "keyword rules", "TF-IDF"}
-
-
-def test_a_report_can_be_read_by_programs(report: evaluation.Report) -> None:
-    data = json.loads(json.dumps(evaluation.as_data(report)))
-
-    assert 0 <= data["routers"]["this router"]["macro_f1"] <= 1
-
-
-def test_a_report_can_be_read_by_people(report: evaluation.Report) -> None:
-    assert "macro-F1" in evaluation.as_text(report)
