@@ -57,6 +57,15 @@ class Answered:
     version: str
 
 
+def check_semantic_router() -> None:
+    """Install it unless it was installed before.
+
+    Raises:
+        NoPeer: It cannot be installed.
+    """
+    _run("-c", "import semantic_router", doing="be installed here")
+
+
 def ask_semantic_router(asked: Asked) -> Answered:
     """Run it as its documentation sets it up, every training row an utterance of its route.
 
@@ -65,7 +74,6 @@ def ask_semantic_router(asked: Asked) -> Answered:
     """
     with tempfile.TemporaryDirectory() as folder:
         _hand_over(Path(folder), asked)
-        _run("-c", "import semantic_router", doing="be installed here")
         side = files("router.evaluation") / "semantic_router_side.py"
         with as_file(side) as script:
             # Without -P the modules beside the script would stand before those of its packages.

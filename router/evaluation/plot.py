@@ -70,7 +70,7 @@ def draw(
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({"svg.hashsalt": "router"}):
+    with rc_context({"svg.hashsalt": "router", "svg.fonttype": "none"}):
         # Not pyplot, which would keep the figure and look for a screen.
         figure = Figure(figsize=(15, 5), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
@@ -113,10 +113,12 @@ def _draw_reliability(
         bins = reliability(*pair)
         said, was = [one.probability for one in bins], [one.happened for one in bins]
         colour = _COLOURS[name]
-        axis.plot(said, was, marker="o", color=colour, label=f"{name}, ECE {errors[name]:.3f}")
-        # The area of a circle is its bin's share of the rows.
-        areas = [600 * one.rows / len(questions) for one in bins]
-        axis.scatter(said, was, s=areas, color=colour, alpha=0.2)
+        axis.plot(said, was, linewidth=1, color=colour, alpha=0.4)
+        # A bin of few rows says little, and is drawn so.
+        areas = [10 + 800 * one.rows / len(questions) for one in bins]
+        label = f"{name}, ECE {errors[name]:.3f}"
+        axis.scatter(said, was, s=areas, color=colour, alpha=0.6)
+        axis.scatter([], [], s=40, color=colour, label=label)
     axis.set(title="Reliability", xlabel="probability", ylabel="share that needs it")
     axis.legend()
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from router.evaluation.peer import Asked, NoPeer, ask_semantic_router
+from router.evaluation.peer import Asked, NoPeer, ask_semantic_router, check_semantic_router
 from router.evaluation.routing_report import agreement_figures, latency
 from router.tuning.baselines import best_constant, keyword_rules, tfidf
 from router.tuning.metrics import agreement
@@ -91,8 +91,9 @@ def _tfidf(rows: Sequence[Row], train: Sequence[Row]) -> dict[str, Any]:
 
 
 def _semantic_router(rows: Sequence[Row], train: Sequence[Row], models: Path) -> dict[str, Any]:
-    vectors, model = embed_rows([*train, *rows], models)
     try:
+        check_semantic_router()
+        vectors, model = embed_rows([*train, *rows], models)
         answered = ask_semantic_router(Asked(train, rows, vectors))
     except NoPeer as error:
         return {"unavailable": str(error)}

@@ -1,0 +1,139 @@
+"""The figures of decisions, against values computed by hand from their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss, f1_score
+
+from backends.base import Message
+from router.evaluation.labelled import LabelledQuestion
+from router.evaluation.routing import Decided, Flips
+from router.evaluation.routing_report import figures
+from router.policy import Decision, Route
+from router.tuning.metrics import (
+    accuracy_at_coverage,
+    agreement,
+    brier,
+    calibration_error,
+    confusion,
+    reliability,
+    risk_coverage,
+    share_interval,
+)
+from router.tuning.rows import Row
+
+F, B, H = Route.FACTUAL, Route.BEHAVIOURAL, Route.HYBRID
+PROBABILITIES, HAPPENED = [0.12, 0.18, 0.9, 0.7, 1.0], [False, True, True, True, True]
+CORRECT, MARGINS = [True, False, True, True, False], [0.1, 0.2, 0.5, 0.4, 0.3]
+
+
+def test_agreement_is_what_an_independent_implementation_says() -> None:
+    chance = np.random.default_rng(3)
+    truth = [list(Route)[at] for at in chance.integers(0, 3, 60)]
+    guess = [list(Route)[at] for at in chance.integers(0, 3, 60)]
+
+    found = agreement(truth, guess)
+
+    theirs = f1_score(truth, guess, average=None, labels=list(Route))
+    assert [found.routes[route].f1 for route in Route] == pytest.approx(list(theirs))
+    assert found.macro_f1 == pytest.approx(f1_score(truth, guess, average="macro"))
+
+
+def test_precision_recall_and_f1_of_a_route() -> None:
+    found = agreement([F, F, F, B], [F, F, B, F]).routes[F]
+
+    assert (found.precision, found.recall, found.f1, found.rows) == pytest.approx(
+        (2 / 3, 2 / 3, 2 / 3, 3)
+    )
+
+
+def test_confusion_counts_what_became_of_each_label() -> None:
+    counts = confusion([F, F, B, H], [F, H, B, B])
+
+    assert counts[F] == {F: 1, B: 0, H: 1}
+    assert (counts[B][B], counts[H][B], counts[H][H]) == (1, 1, 0)
+
+
+def test_rows_of_like_probability_fall_into_ten_bins_and_one_belongs_to_the_last() -> None:
+    bins = reliability(PROBABILITIES, HAPPENED)
+
+    assert [one.rows for one in bins] == [2, 1, 2]
+    assert (bins[0].probability, bins[0].happened) == pytest.approx((0.15, 0.5))
+
+
+def test_the_calibration_error_weighs_bins_by_their_rows() -> None:
+    # Bins: {.12, .18}: |.15 - .5| of 2; {.7}: |.7 - 1| of 1; {.9, 1}: |.95 - 1| of 2.
+    error = (2 * 0.35 + 1 * 0.3 + 2 * 0.05) / 5
+
+    assert calibration_error(PROBABILITIES, HAPPENED) == pytest.approx(error)
+
+
+def test_the_brier_score_is_the_mean_squared_difference() -> None:
+    # (.0144 + .6724 + .01 + .09 + 0) / 5
+    assert brier(PROBABILITIES, HAPPENED) == pytest.approx(0.15736)
+    assert brier(PROBABILITIES, HAPPENED) == pytest.approx(
+        brier_score_loss(HAPPENED, PROBABILITIES)
+    )
+
+
+@pytest.mark.parametrize(("coverage", "accuracy"), [(0.4, 1.0), (0.6, 2 / 3), (0.7, 0.5), (1, 0.6)])
+def test_accuracy_at_coverage_keeps_the_largest_margins(coverage: float, accuracy: float) -> None:
+    # By margin: right, right, wrong, wrong, right.
+    assert accuracy_at_coverage(CORRECT, MARGINS, coverage) == pytest.approx(accuracy)
+
+
+def test_risk_rises_and_falls_as_less_sure_rows_are_kept() -> None:
+    assert risk_coverage(CORRECT, MARGINS) == [
+        (0.2, 0.0),
+        (0.4, 0.0),
+        (0.6, pytest.approx(1 / 3)),
+        (0.8, 0.5),
+        (1.0, pytest.approx(2 / 5)),
+    ]
+
+
+def test_a_risk_curve_of_many_rows_has_no_more_points_than_asked_for() -> None:
+    curve = risk_coverage([True, False] * 500, [1.0] * 1_000, points=20)
+
+    assert (len(curve), curve[0], curve[-1]) == (20, (0.05, 0.5), (1.0, 0.5))
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    # Wilson's interval for 10 of 100: (.1 + .0192 ± 1.96 * sqrt(.0009 + .000096)) / 1.0384.
+    assert share_interval(10, 100) == pytest.approx((0.0552, 0.1744), abs=1e-4)
+    assert share_interval(0, 100) == pytest.approx((0.0, 0.0370), abs=1e-4)
+
+
+def asked(facts: bool, manner: bool, source: str) -> LabelledQuestion:
+    return LabelledQuestion((Message("user", "?"),), Row("?", facts, manner, source))
+
+
+def decision(route: Route, facts: float, manner: float, margin: float) -> Decision:
+    return Decision(route, facts, manner, margin, "", "policy-1")
+
+
+def test_the_report_holds_every_figure_under_its_key() -> None:
+    questions = [asked(True, False, "a"), asked(False, True, "a"), asked(True, True, "b")]
+    decided = Decided(
+        [decision(F, 0.9, 0.1, 0.4), decision(B, 0.2, 0.9, 0.3), decision(F, 1.0, 0.4, 0.1)],
+        ms=[1.0, 2.0, 3.0],
+        per_second=400.0,
+        flips={"typos": Flips(3, 1), "punctuation": Flips(0, 0)},
+    )
+
+    found = figures(questions, decided)
+
+    assert found.keys() == {
+        *("n", "accuracy", "macro_f1", "macro_f1_ci", "per_class", "per_source", "confusion"),
+        *("ece", "brier", "accuracy_at_coverage", "risk_coverage", "latency_ms"),
+        *("throughput_per_s", "flip_rate"),
+    }
+    # factual: precision 1/2, recall 1; behavioural: both 1; hybrid: none.
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert found["per_source"]["b"]["accuracy"] == 0.0
+    assert found["accuracy_at_coverage"]["80"] == pytest.approx(2 / 3)
+    assert found["brier"]["facts"] == pytest.approx((0.01 + 0.04 + 0) / 3)
+    assert found["latency_ms"] == {"p50": 2.0, "p99": pytest.approx(2.98)}
+    assert (found["flip_rate"]["typos"], found["flip_rate"]["typos_n"]) == (pytest.approx(1 / 3), 3)
+    assert found["flip_rate"]["punctuation"] is None
