@@ -38,7 +38,7 @@ def routing(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="One JSON object a line: text or messages, and label (behavioural, factual or "
             "hybrid) or needs_facts and needs_manner; source may say where it comes from.",
         ),

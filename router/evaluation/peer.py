@@ -78,12 +78,19 @@ def ask_semantic_router(asked: Asked) -> Answered:
         with as_file(side) as script:
             # Without -P the modules beside the script would stand before those of its packages.
             told = _run("-P", str(script), folder, doing="answer")
-    answers = [json.loads(line) for line in told.splitlines()]
-    return Answered(
-        routes=[Route(one["route"]) for one in answers],
-        ms=[one["ms"] for one in answers],
-        version=PACKAGE,
-    )
+    return _answered(told, len(asked.rows))
+
+
+def _answered(told: str, count: int) -> Answered:
+    try:
+        answers = [json.loads(line) for line in told.splitlines()]
+        routes = [Route(one["route"]) for one in answers]
+        ms = [float(one["ms"]) for one in answers]
+    except (ValueError, TypeError, KeyError) as error:
+        raise NoPeer(f"{PACKAGE} answered with what is no route: {error}") from error
+    if len(routes) != count:
+        raise NoPeer(f"{PACKAGE} answered {len(routes)} questions of {count}.")
+    return Answered(routes, ms, PACKAGE)
 
 
 def _hand_over(folder: Path, asked: Asked) -> None:
