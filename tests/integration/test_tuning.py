@@ -37,11 +37,28 @@ def fitted(authored: list[Row]) -> Fitted:
     return _fit(authored)
 
 
+EXAMPLES = ("triples", "held_out_triples", "single", "seeds_one", "seeds_two", "seeds_three")
+
 # --- examples ------------------------------------------------------------------------------------
 
 
 def test_more_than_nine_hundred_examples_ship_with_their_compositions() -> None:
     assert len(training_rows(None)) > 900
+
+
+def test_no_text_stands_in_two_example_files() -> None:
+    texts = [row.text.casefold().strip() for name in EXAMPLES for row in own_rows(name)]
+    assert len(texts) > 6_000
+    assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize("name", ["seeds_one", "seeds_two"])
+def test_seeds_hold_each_route_in_every_domain(name: str) -> None:
+    rows = own_rows(name)
+    by_domain = {
+        row.source: {other.route for other in rows if other.source == row.source} for row in rows
+    }
+    assert {domain for domain, routes in by_domain.items() if len(routes) < 3} == set()
 
 
 def test_examples_come_from_more_than_ten_domains(authored: list[Row]) -> None:
