@@ -138,7 +138,9 @@ class Retrieval:
     policy: Policy
     store: PgvectorStore
     embedder: Embedder
-    """Whose vectors the documents have; it remembers texts, where a router's does."""
+    """Makes the vectors of documents, and of their sentences where it can."""
+    asking: Embedder
+    """Makes those of questions; it remembers texts, where a router's does."""
     finder: Callable[[int], EvidenceFinder]
     """Returns what finds evidence of at most so many passages."""
 
@@ -162,7 +164,7 @@ async def open_retrieval(settings: Settings) -> AsyncIterator[Retrieval]:
         reranker = await stack.enter_async_context(open_reranker(settings))
         opened = _Opened(settings, spans, embedder, reader, store, None, reranker)
         shared, _ = _embedders(opened, heads)
-        yield Retrieval(policy, store, shared, partial(_evidence, opened, policy, heads))
+        yield Retrieval(policy, store, embedder, shared, partial(_evidence, opened, policy, heads))
 
 
 @asynccontextmanager

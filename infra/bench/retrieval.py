@@ -89,7 +89,7 @@ async def _questions(
     from router.evaluation.retrieval import searched_task, searched_words
 
     texts = [searched_words(searched_task(query.conversation)) for query in queries]
-    return [(text, (await retrieval.embedder.embed([text]))[0]) for text in texts]
+    return [(text, (await retrieval.asking.embed([text]))[0]) for text in texts]
 
 
 async def _hand_over(

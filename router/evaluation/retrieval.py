@@ -173,7 +173,7 @@ class _Asking:
         words = searched_words(task)
         query = SearchQuery(
             words,
-            (await self._retrieval.embedder.embed([words]))[0],
+            (await self._retrieval.asking.embed([words]))[0],
             task.principals,
             limit=2 * CANDIDATES,
             candidates=CANDIDATES,

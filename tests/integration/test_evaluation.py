@@ -12,14 +12,23 @@ import pytest
 from pydantic import SecretStr
 
 from agents.evidence import CANDIDATES as FOUND
-from backends.base import DocumentId, Message, Passage, PassageId, ScoredPassage
+from backends.base import (
+    DocumentId,
+    Message,
+    Passage,
+    PassageId,
+    ScoredPassage,
+    SearchQuery,
+)
 from backends.errors import UnreadableDocument
+from backends.principals import EVERYONE
+from router.app import open_retrieval
 from router.cli.boundary import run
 from router.config import Settings
 from router.evaluation.benchmark import Benchmark, CorpusDocument, Query, Unanswerable
 from router.evaluation.report import report
-from router.evaluation.retrieval import ask_all, baselines, searched_task
-from router.evaluation.scratch import PREFIX
+from router.evaluation.retrieval import ask_all, baselines, ingest_corpus, searched_task
+from router.evaluation.scratch import PREFIX, scratch_schema
 from router.steps import MAX_QUESTION
 
 CORPUS = [
@@ -108,6 +117,21 @@ def test_a_huge_question_is_searched_as_the_router_would() -> None:
     task = searched_task([Message("user", "boots " * 20_000)])
 
     assert len(task.question) < MAX_QUESTION + 10
+
+
+async def test_documents_are_stored_with_their_sentences_as_any_ingestion_stores_them(
+    home: Path, database_url: str
+) -> None:
+    ours = settings(home, database_url)
+    async with scratch_schema(ours) as scratch, open_retrieval(scratch) as retrieval:
+        await ingest_corpus(CORPUS, retrieval)
+        [vector] = await retrieval.asking.embed(["boots"])
+        found = await retrieval.store.search(
+            SearchQuery("boots", vector, frozenset({EVERYONE}), limit=4)
+        )
+
+    assert len(found) == 4
+    assert all(hit.sentences is not None for hit in found)
 
 
 async def test_a_cancelled_evaluation_leaves_nothing_behind(home: Path, database_url: str) -> None:
