@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -44,13 +45,16 @@ def chat(
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
-            router = runner.run(_open(stack, settings, demo=demo, as_json=as_json))
-            asking = Asking(principal, where=tuple(where or ()))
-            Talk(router, runner, asking, turns, as_json=as_json).hold()
+            try:
+                router = runner.run(_open(stack, settings, demo=demo, as_json=as_json))
+                asking = Asking(principal, where=tuple(where or ()))
+                Talk(router, runner, asking, turns, as_json=as_json).hold()
+            finally:
+                _close(runner, stack)
         except KeyboardInterrupt:
+            # It may have come right before the closing; what is closed stays closed.
+            _close(runner, stack)
             err().print()
-        finally:
-            runner.run(stack.aclose())
     if as_json:
         put_json({"turns": turns})
         if any("error" in turn for turn in turns):
@@ -119,6 +123,15 @@ class Talk:
         self._turns.append({"question": text} | answer_json(answer))
         if not self._as_json:
             show_answer_footer(out(), answer)
+
+
+def _close(runner: asyncio.Runner, stack: AsyncExitStack) -> None:
+    """Close what is open, without Ctrl-C stopping it halfway: every wait in it has its end."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        runner.run(stack.aclose())
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def _open(stack: AsyncExitStack, settings: Settings, *, demo: bool, as_json: bool) -> Router:
