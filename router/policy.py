@@ -113,9 +113,10 @@ class Policy:
             only the thresholds.
         fallbacks: Where to go when a route's backend is down; None for nowhere.
         evidence_min_support: Probability, 0..1, below which evidence counts as insufficient. The
-            default answers nine in ten of the answerable questions that
-            `python -m router.tuning.fit_evidence` asks of Wikipedia articles. It is low because
-            half of what that is fitted on was written to be mistaken for answerable.
+            default is stricter than the threshold that `python -m router.tuning.fit_evidence`
+            prints, for the sake of questions whose answer the asker may not see. It is low because
+            half of what that is fitted on was written to be mistaken for answerable; `router eval
+            retrieval` says what it costs.
     """
 
     version: int = 1
