@@ -62,7 +62,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The decision stands; comes first. ``trace_id`` is that of the answer to come."""
+    """The decision stands; comes first.
+
+    ``trace_id`` is that of the answer to come, or of the decision where nothing is answered.
+    """
 
     decision: Decision
     trace_id: str = ""

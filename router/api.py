@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from backends.generation import ModelCard, Sampling
-from router.answer import Answer, Event, Finished, Found
+from router.answer import Answer, Decided, Event, Finished, Found
 from router.errors import translated
 from router.request import (
     PrincipalsLike,
@@ -83,10 +83,24 @@ class Router:
             InvalidRequest: The question, the principal or the route is malformed.
             RouterError: The decision cannot be made.
         """
+        decided = await self.decided(
+            question, principal=principal, route=route, traceparent=traceparent
+        )
+        return decided.decision
+
+    async def decided(
+        self,
+        question: Question,
+        *,
+        principal: PrincipalsLike = None,
+        route: Route | str | None = None,
+        traceparent: Mapping[str, str] | None = None,
+    ) -> Decided:
+        """Return the decision with the id of its trace; arguments and errors as `decide`."""
         request = read_request(question, principal=principal, route=route)
         run = self._app.steps.start(request, traceparent=traceparent)
         try:
-            return await self._app.steps.decide(run)
+            return Decided(await self._app.steps.decide(run), run.trace.id)
         finally:
             run.trace.end()
 

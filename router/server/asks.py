@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from backends.base import Message, Passage
     from backends.generation import ModelCard, Sampling
-    from router.answer import Event, Found
-    from router.policy import Decision, Route
+    from router.answer import Decided, Event, Found
+    from router.policy import Route
     from router.request import WhereLike
 
 
@@ -31,15 +31,15 @@ class Asks(Protocol):
         """Answer event by event; closing the iterator cancels everything beneath."""
         ...
 
-    async def decide(
+    async def decided(
         self,
         question: Sequence[Message],
         *,
         principal: str | None = None,
         route: Route | None = None,
         traceparent: Mapping[str, str] | None = None,
-    ) -> Decision:
-        """Say what the question needs, without answering it."""
+    ) -> Decided:
+        """Say what the question needs, without answering it, and in which trace."""
         ...
 
     async def search(

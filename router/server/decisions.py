@@ -108,19 +108,21 @@ class Decisions:
         send: Send,
     ) -> None:
         async with self._gate.admitted():
-            decision = await self._router.decide(
+            decided = await self._router.decided(
                 conversation,
                 principal=principal,
                 route=BUILT_IN[body.model].route,
                 traceparent=trace,
             )
+        decision = decided.decision
         notes.decided(decision)
+        notes.trace_id = decided.trace_id or notes.trace_id
         asked = body.questions or _ALL_QUESTIONS
         content = {
             "model": body.model,
             "answers": [answer_to(question, decision) for question in asked],
             "usage": _NO_TOKENS,
-            "router": {"decision": decision_json(decision)},
+            "router": {"decision": decision_json(decision), "trace_id": decided.trace_id},
         }
         await respond(send, json_bytes(content))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx2
@@ -11,7 +12,7 @@ from openai.types import Decision
 
 from backends.base import Message
 from router.policy import Route
-from tests.support.server import Door, ScriptedRouter, served
+from tests.support.server import TRACE_ID, Door, ScriptedRouter, served
 
 FACTS = {"type": "predicate", "name": "needs_facts", "instructions": "Would a document hold it?"}
 ROUTES = [{"value": "factual"}, {"value": "behavioural"}, {"value": "hybrid"}]
@@ -120,10 +121,23 @@ async def test_the_principal_of_a_decision_comes_from_the_header() -> None:
     assert router.calls[0].principal == "user:ana"
 
 
-async def test_the_route_is_in_the_headers() -> None:
+async def test_a_decision_has_its_trace_and_route_in_the_headers() -> None:
     async with served() as door:
         response = await post(door, {"input": "Hello"})
+    assert response.headers["x-router-trace-id"] == TRACE_ID
     assert response.headers["x-router-route"] == "factual"
+
+
+async def test_a_decision_says_which_trace_it_belongs_to() -> None:
+    decision = await decide(ScriptedRouter(), FACTS)
+    assert (decision.model_extra or {})["router"]["trace_id"] == TRACE_ID
+
+
+async def test_a_decision_leaves_its_trace_in_the_log() -> None:
+    async with served() as door:
+        await post(door, {"input": "Hello"})
+    (line,) = [json.loads(line) for line in door.log.getvalue().splitlines() if '"request"' in line]
+    assert (line["path"], line["trace_id"]) == ("/v1/decisions", TRACE_ID)
 
 
 @pytest.mark.parametrize(

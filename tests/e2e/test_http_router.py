@@ -96,6 +96,15 @@ async def test_an_answer_joins_the_trace_of_its_caller() -> None:
     assert response.json()["router"]["trace_id"] == TRACE_ID
 
 
+async def test_a_decision_says_and_joins_its_trace() -> None:
+    async with tracing() as traced, client_of(World(traced).router()) as client:
+        own = await client.post("/decisions", json={"input": BOOTS})
+        headers = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
+        joined = await client.post("/decisions", json={"input": BOOTS}, headers=headers)
+    assert own.headers["x-router-trace-id"] == own.json()["router"]["trace_id"] != TRACE_ID
+    assert joined.json()["router"]["trace_id"] == TRACE_ID
+
+
 async def test_a_model_server_that_is_down_is_said_before_the_stream_begins() -> None:
     model = ScriptedGenerator("Ahoy!")
     model.unavailable = Unavailable("No answer.", backend="model server")

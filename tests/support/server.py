@@ -139,14 +139,14 @@ class ScriptedRouter:
             self.cancelled.set()
             raise
 
-    async def decide(
+    async def decided(
         self,
         question: Sequence[Message],
         *,
         principal: str | None = None,
         route: Route | None = None,
         traceparent: Mapping[str, str] | None = None,
-    ) -> Decision:
+    ) -> Decided:
         """Return the scripted decision."""
         self.calls.append(Call(tuple(question), principal, route, traceparent=traceparent))
         self.asked.set()
@@ -155,7 +155,7 @@ class ScriptedRouter:
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
-        return replace(self.decision, route=route or self.decision.route)
+        return Decided(replace(self.decision, route=route or self.decision.route), TRACE_ID)
 
     async def search(
         self,
