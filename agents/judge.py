@@ -1,27 +1,16 @@
-"""The judge: a model that is asked when the classifier is uncertain."""
+"""A judge that is a model: asked what a question needs when the classifier is uncertain."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from agents.base import Task
-from agents.errors import BrokenFormat
 from agents.passages import fence
 from agents.prompts import prompt
-from backends.base import Message
+from backends.base import Message, Verdict
+from backends.errors import Garbled
 from backends.generation import GenerationRequest, Generator, Sampling
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the question needs, in the judge's view."""
-
-    needs_facts: bool
-    needs_manner: bool
-
 
 _VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
     {
@@ -33,7 +22,7 @@ _VERDICTS: Final[Mapping[str, Verdict]] = MappingProxyType(
 )
 
 
-class Judge:
+class ModelJudge:
     """Asks a model for one word, held to the four allowed ones by structured output."""
 
     def __init__(self, generator: Generator, *, model: str | None = None) -> None:
@@ -41,27 +30,42 @@ class Judge:
         self._generator = generator
         self._model = model
 
-    async def verdict(self, task: Task) -> Verdict:
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._model or self._generator.model
+
+    @property
+    def hands_on(self) -> bool:
+        """False: a model asks nobody."""
+        return False
+
+    async def verdict(
+        self, question: str, *, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Verdict:
         """Return what the model says the question needs.
 
         Raises:
-            BrokenFormat: It said something other than one of the four words.
+            Garbled: It said something other than one of the four words.
             BackendError: It could not be asked.
         """
         line = fence()
-        question = f"{line}\n{task.question}\n{line}"
         generation = await self._generator.complete(
             GenerationRequest(
                 messages=(
                     Message("system", prompt("judge", fence=line)),
-                    Message("user", question),
+                    Message("user", f"{line}\n{question}\n{line}"),
                 ),
                 sampling=Sampling(max_tokens=8, temperature=0.0),
                 choices=tuple(_VERDICTS),
                 adapter=self._model,
+                headers=headers,
             )
         )
         word = generation.text.strip().lower()
         if word not in _VERDICTS:
-            raise BrokenFormat(f"The judge answered {word[:40]!r} instead of one of four words.")
+            raise Garbled(
+                f"The judge answered {word[:40]!r} instead of one of four words.",
+                backend="model server",
+            )
         return _VERDICTS[word]

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NewType, Protocol, TypeAlias, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Final,
+    Literal,
+    NewType,
+    Protocol,
+    TypeAlias,
+    runtime_checkable,
+)
 
 from backends.filters import Conditions
 from backends.principals import Principals
@@ -322,5 +330,47 @@ class SpanEmbedder(Embedder, Protocol):
 
         Raises:
             As `embed`.
+        """
+        ...
+
+
+# --- decisions -----------------------------------------------------------------------------------
+
+FOR_JUDGE: Final = "X-Router-For-Judge"
+"""Header of a question that one router asks another as its judge, which does not hand it on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a question needs, in a judge's view."""
+
+    needs_facts: bool
+    needs_manner: bool
+
+
+class Judge(Protocol):
+    """Says what a question needs where the classifier is uncertain; slower, and may be down."""
+
+    @property
+    def name(self) -> str:
+        """How traces name it."""
+        ...
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether it may ask a judge of its own, and so, in the end, whoever asked it."""
+        ...
+
+    async def verdict(self, question: str, *, headers: Mapping[str, str] = ...) -> Verdict:
+        """Return what a question needs.
+
+        Args:
+            question: Understandable on its own, not blank.
+            headers: Trace headers that go along (W3C Trace Context).
+
+        Raises:
+            Unavailable: It cannot be reached in time.
+            Refused: It will not judge this question.
+            Garbled: It answered something that is no verdict.
         """
         ...

@@ -23,6 +23,7 @@ Backend: TypeAlias = Literal[
     "model server",
     "embedder",
     "reranker",
+    "judge",
     "classifier",
     "extractive generator",
     "ingestion",

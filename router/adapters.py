@@ -1,4 +1,4 @@
-"""Opens what the settings name: embedder, database, document store, model servers, reranker."""
+"""Opens what the settings name: embedder, database, store, model servers, reranker, judge."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from backends.base import Embedder, Reranker
+    from backends.base import Embedder, Judge, Reranker
     from backends.generation import Generator
     from backends.pgvector import PgvectorStore
     from router.config import Settings
+    from router.policy import Policy
 
 
 @asynccontextmanager
@@ -136,6 +137,30 @@ async def open_reranker(settings: Settings) -> AsyncIterator[Reranker | None]:
         timeout_s=settings.timeouts.rerank,
     ) as reranker:
         yield reranker
+
+
+@asynccontextmanager
+async def open_judge(settings: Settings, policy: Policy) -> AsyncIterator[Judge | None]:
+    """Open the client of the server that judges; none without one. Contacts nobody yet.
+
+    Args:
+        settings: Say where it is.
+        policy: Its thresholds read the server's probabilities, as they read the classifier's.
+    """
+    if not settings.judge_url:
+        yield None
+        return
+    from backends.judge import HttpJudge
+
+    async with HttpJudge.open(
+        settings.judge_url,
+        settings.judge_model or "auto",
+        api_key=_secret(settings.judge_api_key),
+        facts_threshold=policy.facts_threshold,
+        manner_threshold=policy.manner_threshold,
+        timeout_s=settings.timeouts.judge,
+    ) as judge:
+        yield judge
 
 
 def _secret(value: SecretStr | None) -> str | None:

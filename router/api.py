@@ -95,9 +95,14 @@ class Router:
         principal: PrincipalsLike = None,
         route: Route | str | None = None,
         traceparent: Mapping[str, str] | None = None,
+        for_judge: bool = False,
     ) -> Decided:
-        """Return the decision with the id of its trace; arguments and errors as `decide`."""
-        request = read_request(question, principal=principal, route=route)
+        """Return the decision with the id of its trace; arguments and errors as `decide`.
+
+        Args:
+            for_judge: Another router asks, as its judge; its question is handed on to no third one.
+        """
+        request = read_request(question, principal=principal, route=route, for_judge=for_judge)
         run = self._app.steps.start(request, traceparent=traceparent)
         try:
             return Decided(await self._app.steps.decide(run), run.trace.id)

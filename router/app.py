@@ -16,12 +16,12 @@ from agents.condense_model import ModelCondenser
 from agents.evidence import EvidenceFinder
 from agents.factual import FactualAgent
 from agents.hybrid import HybridAgent
-from agents.judge import Judge
+from agents.judge import ModelJudge
 from backends import terms
-from backends.base import DocumentStore, Embedder, Reranker
+from backends.base import DocumentStore, Embedder, Judge, Reranker
 from backends.errors import BackendError
 from backends.generation import Generator, ModelCard
-from router.adapters import open_embedder, open_generator, open_reranker, open_store
+from router.adapters import open_embedder, open_generator, open_judge, open_reranker, open_store
 from router.classify import Heads, HeadsClassifier, shipped_heads, shipped_policy
 from router.errors import SettingsError
 from router.policy import InvalidPolicy, Policy, Route
@@ -31,6 +31,7 @@ from router.steps import Parts, Steps
 from router.tracing.ports import (
     TracedEmbedder,
     TracedGenerator,
+    TracedJudge,
     TracedReranker,
     TracedRetriever,
 )
@@ -109,7 +110,8 @@ async def open_app(
         store = await stack.enter_async_context(open_store(settings, embedder))
         generator = await stack.enter_async_context(open_generator(settings))
         reranker = await stack.enter_async_context(open_reranker(settings))
-        opened = _Opened(settings, spans, embedder, reader, store, generator, reranker)
+        judge = await stack.enter_async_context(open_judge(settings, policy))
+        opened = _Opened(settings, spans, embedder, reader, store, generator, reranker, judge)
         steps = Steps(_parts(opened, policy, heads))
         search = Search(
             _evidence(opened, policy, heads, limit=MAX_RESULTS),
@@ -239,6 +241,7 @@ class _Opened:
     store: PgvectorStore
     generator: Generator | None
     reranker: Reranker | None
+    judge: Judge | None = None
 
 
 def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
@@ -257,10 +260,11 @@ def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
         Route.BEHAVIOURAL: BehaviouralAgent(speaking),
         Route.HYBRID: HybridAgent(speaking),
     }
-    judge = Judge(speaking, model=settings.judge_model) if settings.judge and speaking else None
+    # Beside a judge_url, judge_model is the name of a model over there.
+    model = None if settings.judge_url else settings.judge_model
     condenser = None
     if speaking and settings.condense != "rules":
-        condenser = ModelCondenser(speaking, model=settings.judge_model)
+        condenser = ModelCondenser(speaking, model=model)
     return Parts(
         embedder=reader,
         shares_embedding=shares_embedding,
@@ -268,13 +272,21 @@ def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
         policy=policy,
         evidence=evidence,
         agents=agents,
-        judge=judge,
+        judge=_judge(opened, speaking),
         tracing=spans,
         request_timeout_s=settings.timeouts.request,
         judge_timeout_s=settings.timeouts.judge,
         condenser=condenser,
         condense_timeout_s=settings.timeouts.condense,
     )
+
+
+def _judge(opened: _Opened, speaking: Generator | None) -> Judge | None:
+    if opened.judge is not None:
+        return TracedJudge(opened.judge, opened.spans, provider="decisions", remote=True)
+    if opened.settings.judge and speaking is not None:
+        return ModelJudge(speaking, model=opened.settings.judge_model)
+    return None
 
 
 def _embedders(opened: _Opened, heads: Heads) -> tuple[Embedder, Embedder]:

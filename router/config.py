@@ -131,9 +131,12 @@ class Settings(BaseSettings):
     """Who rewrites a turn that leans on its conversation; auto takes the model server, if any."""
     judge: bool = False
     """Ask the model server when the classifier is uncertain."""
+    judge_url: str | None = None
+    """A server of ``/v1/decisions``, such as another router, to ask instead."""
     judge_model: str | None = None
-    """The model that judges, and rewrites questions; without it the default one, which should then
-    not be a persona."""
+    """The name of its model, ``auto`` without it. Without ``judge_url``, the model that judges, and
+    rewrites questions; without it the default one, which should then not be a persona."""
+    judge_api_key: SecretStr | None = None
     policy: Path | None = None
     """A policy file instead of the one that ships."""
     passages: Annotated[int, Field(ge=1, le=50)] = 6
@@ -170,7 +173,7 @@ class Settings(BaseSettings):
         bare = url.rstrip("/")
         return bare if bare.endswith("/v1") else f"{bare}/v1"
 
-    @field_validator("rerank_url")
+    @field_validator("rerank_url", "judge_url")
     @classmethod
     def _with_version(cls, url: str | None) -> str | None:
         if url is None:
@@ -184,6 +187,11 @@ class Settings(BaseSettings):
     def _named_models(self) -> Self:
         if self.rerank_url and not self.rerank_model:
             raise ValueError("rerank_url needs rerank_model, the model's name on it")
+        if self.judge and self.judge_url:
+            raise ValueError(
+                "judge = true makes the model server the judge, and judge_url another server; "
+                "leave out one of the two"
+            )
         if self.condense == "model" and not self.vllm_url:
             raise ValueError('condense = "model" needs vllm_url, the model server to ask')
         if self.embeddings_url and not self.embeddings_model:

@@ -43,6 +43,7 @@ class Request:
         route: The route that the caller insists on, None to let the router decide.
         adapter: The model or adapter that the caller insists on.
         where: What documents' metadata must satisfy; can only narrow what is searched.
+        for_judge: Another router asks, as the judge of its uncertain decision.
     """
 
     conversation: tuple[Message, ...]
@@ -52,6 +53,7 @@ class Request:
     sampling: Sampling = Sampling()
     schema: Mapping[str, object] | None = None
     where: Conditions = ()
+    for_judge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def read_request(
     sampling: Sampling | None = None,
     schema: Mapping[str, object] | None = None,
     where: WhereLike = None,
+    for_judge: bool = False,
 ) -> Request:
     """Check what a caller passed and give it its types.
 
@@ -102,6 +105,7 @@ def read_request(
         sampling=sampling or Sampling(),
         schema=schema,
         where=read_where(where),
+        for_judge=for_judge,
     )
 
 

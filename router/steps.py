@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from agents.base import Agent, Cited, Evidence, Reply, Task, Token
 from agents.condense_model import rewrite
-from agents.errors import AgentError, BrokenFormat, named_by_caller
+from agents.errors import AgentError, named_by_caller
 from agents.evidence import abstention, reformulated
 from backends.errors import BackendError
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from agents.base import AgentEvent
     from agents.condense_model import ModelCondenser
     from agents.evidence import EvidenceFinder
-    from agents.judge import Judge
-    from backends.base import Embedder
+    from backends.base import Embedder, Judge
     from router.classify import Classifier
     from router.tracing.setup import Tracing
 
@@ -219,11 +218,8 @@ class Steps:
                 route=Route.HYBRID,
                 reason=f"{decision.reason}; a JSON schema is asked for",
             )
-        must_escalate = (
-            decision.uncertain
-            and decision.decided_by == "classifier"
-            and self._parts.judge is not None
-        )
+        must_escalate = decision.uncertain and decision.decided_by == "classifier"
+        must_escalate = must_escalate and self._may_escalate(run.request)
         span.set_attributes(decision_attributes(decision))
         update: Update = {
             "task": replace(task, embedding=embedding if self._parts.shares_embedding else None),
@@ -240,8 +236,8 @@ class Steps:
         assert judge is not None, "only an existing judge is escalated to"
         try:
             async with asyncio.timeout(self._parts.judge_timeout_s):
-                verdict = await judge.verdict(state["task"])
-        except (BackendError, BrokenFormat, TimeoutError) as error:
+                verdict = await judge.verdict(state["task"].question)
+        except (BackendError, TimeoutError) as error:
             # The classifier's decision stands; a judge is a help, not a requirement.
             span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
         else:
@@ -355,6 +351,11 @@ class Steps:
         run.trace.answered(answer)
         emit(Finished(answer))
         return {"answer": answer, "messages": [to_langchain(answer)]}
+
+    def _may_escalate(self, request: Request) -> bool:
+        judge = self._parts.judge
+        # Two routers that are each other's judge would ask one another without end.
+        return judge is not None and not (judge.hands_on and request.for_judge)
 
     def _late(self, step: str) -> DeadlineExceeded:
         return DeadlineExceeded(

@@ -38,6 +38,7 @@ class Asks(Protocol):
         principal: str | None = None,
         route: Route | None = None,
         traceparent: Mapping[str, str] | None = None,
+        for_judge: bool = False,
     ) -> Decided:
         """Say what the question needs, without answering it, and in which trace."""
         ...

@@ -7,13 +7,14 @@ allows for each question on its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from starlette.datastructures import Headers
 
-from backends.base import Message
+from backends.base import FOR_JUDGE, Message
 from router.errors import InvalidRequest, UnknownModel
 from router.policy import Route
 from router.serialise import decision_json
@@ -28,6 +29,7 @@ from router.server.outermost import json_bytes, respond
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from router.answer import Decided
     from router.policy import Decision
     from router.server.asks import Asks
     from router.server.gate import Gate
@@ -93,27 +95,21 @@ class Decisions:
                 field="model",
             )
         conversation = _conversation(body.input)
-        deciding = self._decide(
-            body, conversation, principal, trace_of(headers), notes_of(scope), send
+        decide = partial(
+            self._router.decided,
+            conversation,
+            principal=principal,
+            route=BUILT_IN[body.model].route,
+            traceparent=trace_of(headers),
+            for_judge=FOR_JUDGE in headers,
         )
-        await unless_client_leaves(receive, deciding)
+        await unless_client_leaves(receive, self._decide(body, decide, notes_of(scope), send))
 
     async def _decide(
-        self,
-        body: DecisionBody,
-        conversation: Sequence[Message],
-        principal: str,
-        trace: dict[str, str] | None,
-        notes: Notes,
-        send: Send,
+        self, body: DecisionBody, decide: Callable[[], Awaitable[Decided]], notes: Notes, send: Send
     ) -> None:
         async with self._gate.admitted():
-            decided = await self._router.decided(
-                conversation,
-                principal=principal,
-                route=BUILT_IN[body.model].route,
-                traceparent=trace,
-            )
+            decided = await decide()
         decision = decided.decision
         notes.decided(decision)
         notes.trace_id = decided.trace_id or notes.trace_id

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from backends.base import Embedder, Message, Reranker, Retriever, ScoredPassage, SearchQuery
+from backends.base import (
+    Embedder,
+    Judge,
+    Message,
+    Reranker,
+    Retriever,
+    ScoredPassage,
+    SearchQuery,
+    Verdict,
+)
 from backends.generation import (
     Generation,
     GenerationChunk,
@@ -123,6 +133,40 @@ class TracedReranker:
         }
         with _span(self._tracing, f"rerank {self.model}", self._kind, attributes):
             return await self._inner.scores(question, passages)
+
+
+class TracedJudge:
+    """A `Judge` with a ``judge`` span a verdict, whose context travels to a judge that is remote.
+
+    A judge that is a model is traced by its generator already.
+    """
+
+    def __init__(
+        self, inner: Judge, tracing: Tracing, *, provider: str, remote: bool = False
+    ) -> None:
+        self._inner = inner
+        self._tracing = tracing
+        self._provider = provider
+        self._kind = _kind(remote)
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def hands_on(self) -> bool:
+        return self._inner.hands_on
+
+    async def verdict(
+        self, question: str, *, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Verdict:
+        attributes: dict[str, AttributeValue] = {
+            names.OPERATION: "judge",
+            names.PROVIDER: self._provider,
+            names.SPAN_KIND: "EVALUATOR",
+        }
+        with _span(self._tracing, f"judge {self.name}", self._kind, attributes) as span:
+            return await self._inner.verdict(question, headers=_context(headers, span))
 
 
 class TracedGenerator:
@@ -266,9 +310,14 @@ def _span(
 
 
 def _with_context(request: GenerationRequest, span: Span) -> GenerationRequest:
-    carrier = dict(request.headers)
+    return replace(request, headers=_context(request.headers, span))
+
+
+def _context(headers: Mapping[str, str], span: Span) -> Mapping[str, str]:
+    """Return the headers, and those that say which span they come from."""
+    carrier = dict(headers)
     TraceContextTextMapPropagator().inject(carrier, context=trace.set_span_in_context(span))
-    return replace(request, headers=carrier)
+    return carrier
 
 
 def _conditions(where: Conditions) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from backends.ingest import ingest_bytes
 from backends.memory.embedder import HashingEmbedder
 from backends.principals import parse_principals
 from router import Policy, Router, Settings, SettingsError
+from tests.support.server import served_router
 
 RETURNS = b"Unworn boots may be returned within 45 days of delivery for a full refund."
 QUESTION = "How long may unworn boots be returned?"
@@ -168,3 +170,44 @@ async def test_questions_are_answered_while_the_rerank_server_is_down(
         answer = await router.ask(QUESTION, principal="user:ana")
 
     assert "45 days" in answer.text
+
+
+async def test_two_routers_that_judge_for_each_other_ask_once(
+    database_url: str, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text(Policy(uncertain_band=1.0).to_json(), encoding="utf-8")
+    settings = Settings(home=tmp_path, database_url=SecretStr(database_url), policy=policy)
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+
+    async with (
+        Router.open(judged_by(settings, port)) as other,
+        served_router(other, api_keys=("secret",)) as (other_port, _, asked),
+        Router.open(judged_by(settings, other_port, "secret")) as router,
+        served_router(router, port=port) as (_, _, asked_back),
+    ):
+        decision = await router.decide("Say hello like a pirate")
+
+    assert (decision.decided_by, decision.route) == ("judge", "behavioural")
+    assert decision.reason.startswith("the judge: needs manner; before: ")
+    assert asked.getvalue().count("/v1/decisions") == 1
+    assert "/v1/decisions" not in asked_back.getvalue()
+
+
+def judged_by(settings: Settings, port: int, key: str = "none") -> Settings:
+    judge = {"judge_url": f"http://127.0.0.1:{port}/v1", "judge_api_key": SecretStr(key)}
+    return settings.model_copy(update=judge)
+
+
+async def test_a_judge_that_is_down_leaves_the_decision_to_the_classifier(
+    database_url: str, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.json"
+    policy.write_text(Policy(uncertain_band=1.0).to_json(), encoding="utf-8")
+    settings = Settings(home=tmp_path, database_url=SecretStr(database_url), policy=policy)
+
+    async with Router.open(judged_by(settings, 1)) as router:
+        decision = await router.decide(QUESTION)
+
+    assert (decision.decided_by, decision.route) == ("classifier", "factual")

@@ -6,14 +6,16 @@ import json
 
 import pytest
 
+from backends.judge import HttpJudge
 from backends.memory.generator import ScriptedGenerator
 from backends.memory.reranker import OverlapReranker
 from router.errors import ModelUnavailable
 from router.tracing import names
-from router.tracing.ports import TracedReranker
+from router.tracing.ports import TracedJudge, TracedReranker
 from router.tracing.setup import tracing
 from tests.support.collector import collector
 from tests.support.parts import RETURNS, World
+from tests.support.server import served_router
 
 QUESTION = "Write a friendly reply about returning unworn boots"
 SAID = "Good news: boots may be returned within 45 days of delivery. [1]"
@@ -178,3 +180,40 @@ async def test_a_reranking_is_a_span_without_what_was_read(monkeypatch: pytest.M
     span = collected.named("rerank overlap")
     assert span.attributes[names.RERANKED] == 1
     assert RETURNS not in repr(collected.spans)
+
+
+async def test_the_judge_of_an_uncertain_decision_joins_its_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
+        async with tracing("otlp") as traced:
+            sure = World(traced, facts=0.02, manner=0.97)
+            async with (
+                served_router(sure.router()) as (port, _, _),
+                HttpJudge.open(f"http://127.0.0.1:{port}/v1") as remote,
+            ):
+                judge = TracedJudge(remote, traced, provider="decisions", remote=True)
+                world = World(traced, facts=0.55, manner=0.1, judge=judge)
+                decided = await world.router().decided(QUESTION, principal="user:ana")
+
+    span = collected.named(f"judge {judge.name}")
+    theirs = [one for one in collected.spans if one.parent_id == span.span_id]
+    assert decided.decision.decided_by == "judge"
+    assert decided.decision.route == "behavioural"
+    assert [one.name for one in theirs] == ["invoke_workflow query_router"]
+    assert {one.trace_id for one in collected.spans} == {decided.trace_id}
+
+
+async def test_the_failure_of_a_judge_is_said_in_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collected.url)
+        async with tracing("otlp") as traced, HttpJudge.open("http://127.0.0.1:1/v1") as remote:
+            judge = TracedJudge(remote, traced, provider="decisions", remote=True)
+            world = World(traced, facts=0.55, manner=0.1, judge=judge)
+            decision = await world.router().decide(QUESTION, principal="user:ana")
+
+    assert decision.decided_by == "classifier"
+    step = next(one for one in collected.spans if one.name.endswith(" escalate"))
+    assert step.attributes[names.ERROR_TYPE] == "Unavailable"
+    assert collected.named("judge 127.0.0.1:1").failed

@@ -13,8 +13,8 @@ from agents.behavioural import BehaviouralAgent
 from agents.evidence import EvidenceFinder
 from agents.factual import FactualAgent
 from agents.hybrid import HybridAgent
-from agents.judge import Judge
-from backends.base import NewDocument, NewPassage
+from agents.judge import ModelJudge
+from backends.base import Judge, NewDocument, NewPassage
 from backends.extractive import ExtractiveGenerator
 from backends.generation import Generator
 from backends.memory.embedder import HashingEmbedder
@@ -65,7 +65,7 @@ class World:
     facts: float = 0.95
     manner: float = 0.05
     model: ScriptedGenerator | None = None
-    judge: ScriptedGenerator | None = None
+    judge: ScriptedGenerator | Judge | None = None
     wording: bool = False
     quoting: ScriptedGenerator | None = None
     min_support: float = 0.3
@@ -84,7 +84,9 @@ class World:
             Route.BEHAVIOURAL: BehaviouralAgent(speaking),
             Route.HYBRID: HybridAgent(speaking),
         }
-        judge = self._traced(self.judge)
+        judge = self.judge
+        if isinstance(judge, ScriptedGenerator):
+            judge = ModelJudge(TracedGenerator(judge, self.tracing, provider="scripted"))
         return Parts(
             embedder=embedder,
             shares_embedding=True,
@@ -92,7 +94,7 @@ class World:
             policy=self.policy,
             evidence=self._finder(limit=4),
             agents=agents,
-            judge=Judge(judge) if judge else None,
+            judge=judge,
             tracing=self.tracing,
             request_timeout_s=self.request_timeout_s,
             judge_timeout_s=self.judge_timeout_s,

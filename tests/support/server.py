@@ -75,6 +75,7 @@ class Call:
     schema: Mapping[str, object] | None = None
     traceparent: Mapping[str, str] | None = None
     where: object = None
+    for_judge: bool = False
 
 
 @dataclass(slots=True)
@@ -146,9 +147,12 @@ class ScriptedRouter:
         principal: str | None = None,
         route: Route | None = None,
         traceparent: Mapping[str, str] | None = None,
+        for_judge: bool = False,
     ) -> Decided:
         """Return the scripted decision."""
-        self.calls.append(Call(tuple(question), principal, route, traceparent=traceparent))
+        self.calls.append(
+            Call(tuple(question), principal, route, traceparent=traceparent, for_judge=for_judge)
+        )
         self.asked.set()
         try:
             await self._obstacle(0)

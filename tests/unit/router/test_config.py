@@ -67,6 +67,8 @@ def test_every_wrong_key_gets_its_own_line(tmp_path: Path) -> None:
         ('embeddings_url = "http://127.0.0.1:1"', "settings"),
         ('rerank_url = "http://127.0.0.1:1"', "settings"),
         ('rerank_url = "127.0.0.1:1"\nrerank_model = "cross"', "rerank_url"),
+        ('judge_url = "127.0.0.1:1"', "judge_url"),
+        ('judge = true\njudge_url = "http://127.0.0.1:1"', "settings"),
         ('condense = "model"', "settings"),
         ('[server]\nanonymous = "ana"', "server.anonymous"),
         ('database_schema = "a; drop"', "database_schema"),
@@ -90,6 +92,24 @@ def test_a_value_that_cannot_work_is_named(tmp_path: Path, text: str, key: str) 
 )
 def test_a_rerank_server_is_addressed_by_its_version(given: str, taken: str) -> None:
     assert Settings(rerank_url=given, rerank_model="cross").rerank_url == taken
+
+
+def test_a_judge_is_addressed_by_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_JUDGE_URL", "http://127.0.0.1:8080/")
+    monkeypatch.setenv("ROUTER_JUDGE_API_KEY", "hunter2")
+
+    settings = load_settings()
+
+    assert settings.judge_url == "http://127.0.0.1:8080/v1"
+    assert "hunter2" not in repr(settings)
+
+
+def test_two_judges_are_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_JUDGE", "true")
+    monkeypatch.setenv("ROUTER_JUDGE_URL", "http://127.0.0.1:8080")
+
+    with pytest.raises(SettingsError, match="leave out one of the two"):
+        load_settings()
 
 
 def test_a_secret_stands_in_no_message(tmp_path: Path) -> None:

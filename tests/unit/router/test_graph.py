@@ -9,9 +9,11 @@ from typing import Any, cast
 import pytest
 
 from agents.base import Cited, Token
+from backends.base import Verdict
 from backends.errors import BackendError, Garbled, Refused, Unavailable
 from backends.generation import Generation, GenerationRequest
 from backends.memory.generator import Script, ScriptedGenerator
+from backends.memory.judge import ScriptedJudge
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
 from router.errors import (
     ConfigurationFault,
@@ -198,6 +200,22 @@ async def test_a_judge_that_is_down_leaves_the_decision_to_the_policy(traced: Tr
 
     assert answer.decision.decided_by == "classifier"
     assert answer.decision.route is Route.FACTUAL
+
+
+@pytest.mark.parametrize(
+    ("hands_on", "for_judge", "decided_by"),
+    [(True, False, "judge"), (True, True, "classifier"), (False, True, "judge")],
+)
+async def test_what_one_router_asks_as_a_judge_is_not_handed_on_to_another(
+    traced: Tracing, hands_on: bool, for_judge: bool, decided_by: str
+) -> None:
+    judge = ScriptedJudge(Verdict(needs_facts=False, needs_manner=True), hands_on=hands_on)
+    router = World(traced, facts=0.55, manner=0.1, judge=judge).router()
+
+    decided = await router.decided(QUESTION, principal="user:ana", for_judge=for_judge)
+
+    assert decided.decision.decided_by == decided_by
+    assert judge.questions == ([QUESTION] if decided_by == "judge" else [])
 
 
 async def test_an_uncertain_decision_without_a_judge_takes_the_uncertain_route(
