@@ -55,6 +55,35 @@ def figures(questions: Sequence[LabelledQuestion], decided: Decided) -> dict[str
     return found
 
 
+def surest_mistakes(
+    questions: Sequence[LabelledQuestion], decided: Decided, count: int
+) -> list[dict[str, Any]]:
+    """Return the mistakes of the largest margins, the largest first, with why it was so decided.
+
+    Args:
+        count: At most so many.
+    """
+    wrong = [
+        (question.row, decision)
+        for question, decision in zip(questions, decided.decisions, strict=True)
+        if decision.route is not question.row.route
+    ]
+    wrong.sort(key=lambda pair: -pair[1].margin)
+    return [
+        {
+            "text": row.text,
+            "source": row.source,
+            "label": row.route.value,
+            "route": decision.route.value,
+            "needs_facts": decision.needs_facts,
+            "needs_manner": decision.needs_manner,
+            "margin": decision.margin,
+            "reason": decision.reason,
+        }
+        for row, decision in wrong[:count]
+    ]
+
+
 def axes(
     questions: Sequence[LabelledQuestion], decided: Decided
 ) -> Mapping[str, tuple[list[float], list[bool]]]:

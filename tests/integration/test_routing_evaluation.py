@@ -103,6 +103,43 @@ def test_the_command_prints_one_object_or_a_table(
     assert "TF-IDF is left out." in remarks
 
 
+def test_the_surest_mistakes_are_listed_where_asked_for(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    long = "Write a limerick\n\x1b[31mabout Mondays" + " and Tuesdays" * 50
+    rows = [{"text": long, "label": "factual", "source": "shop"}, ROWS[0]]
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+    assert run(["eval", "routing", str(file), "--worst", "5", "--json"]) == 0
+    (mistake,) = json.loads(capsys.readouterr().out)["worst"]
+    assert run(["eval", "routing", str(file), "--worst", "5"]) == 0
+    shown = capsys.readouterr().out
+
+    assert mistake.keys() == {
+        *("text", "source", "label", "route", "needs_facts", "needs_manner", "margin", "reason")
+    }
+    assert (mistake["text"], mistake["source"], mistake["label"]) == (long, "shop", "factual")
+    assert mistake["route"] != "factual"
+    assert mistake["reason"]
+    heading, about, text, why = shown.splitlines()[-4:]
+    assert (heading, about.startswith("1. factual, decided ")) == ("", True)
+    assert text.startswith("   Write a limerick [31mabout Mondays and Tuesdays")
+    assert text.endswith("…")
+    assert mistake["reason"][:80] in why
+
+
+def test_without_mistakes_the_list_says_so(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    file.write_text(json.dumps(ROWS[0]), encoding="utf-8")
+
+    assert run(["eval", "routing", str(file), "--worst", "1"]) == 0
+
+    assert capsys.readouterr().out.endswith("no mistakes\n")
+
+
 def test_bad_input_is_one_message_with_file_and_line(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

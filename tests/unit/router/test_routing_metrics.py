@@ -9,7 +9,7 @@ from sklearn.metrics import brier_score_loss, f1_score
 from backends.base import Message
 from router.evaluation.labelled import LabelledQuestion
 from router.evaluation.routing import Decided, Flips
-from router.evaluation.routing_report import figures
+from router.evaluation.routing_report import figures, surest_mistakes
 from router.policy import Decision, Route
 from router.tuning.metrics import (
     accuracy_at_coverage,
@@ -137,3 +137,32 @@ def test_the_report_holds_every_figure_under_its_key() -> None:
     assert found["latency_ms"] == {"p50": 2.0, "p99": pytest.approx(2.98)}
     assert (found["flip_rate"]["typos"], found["flip_rate"]["typos_n"]) == (pytest.approx(1 / 3), 3)
     assert found["flip_rate"]["punctuation"] is None
+
+
+def test_the_surest_mistakes_come_first_and_right_decisions_never() -> None:
+    questions = [asked(True, False, name) for name in "abcd"]
+    decided = Decided(
+        [
+            decision(B, 0.1, 0.9, 0.2),
+            decision(F, 0.9, 0.1, 0.5),
+            decision(H, 0.9, 0.8, 0.3),
+            decision(B, 0.4, 0.9, 0.1),
+        ],
+        ms=[1.0] * 4,
+        per_second=400.0,
+    )
+
+    worst = surest_mistakes(questions, decided, 2)
+
+    assert [one["source"] for one in worst] == ["c", "a"]
+    assert worst[0] == {
+        "text": "?",
+        "source": "c",
+        "label": "factual",
+        "route": "hybrid",
+        "needs_facts": 0.9,
+        "needs_manner": 0.8,
+        "margin": 0.3,
+        "reason": "",
+    }
+    assert len(surest_mistakes(questions, decided, 9)) == 3
