@@ -11,6 +11,10 @@ WANTED = (
     "agents/prompts/factual.md",
     "backends/postgres/migrations/0001_",
     "router/classify/artefact/",
+    "router/tuning/examples/paraphrases.jsonl",
+    "router/tuning/examples/hidden.jsonl",
+    "router/tuning/examples/languages.jsonl",
+    "router/tuning/examples/steering.jsonl",
     "router/demo/handbook/",
     "router/demo/questions.json",
 )

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from router.evaluation.labelled import LabelledQuestion
     from router.evaluation.routing import Decided
 
-_PHASES: Final = {"deciding": "deciding", "again": "again, several at once", "disturbed": "noisy"}
+_PHASES: Final = {
+    "deciding": "deciding",
+    "again": "again, several at once",
+    "disturbed": "noisy",
+    "written": "written pairs",
+}
 
 
 def routing(
@@ -52,7 +57,8 @@ def routing(
         typer.Option(
             "--robustness",
             help="Also count how often typos, casing, lost punctuation or small talk in front "
-            "change the route.",
+            "change the route, and what paraphrases, pastes, other languages and attempts to "
+            "steer do to questions of the project's own.",
         ),
     ] = False,
     worst: Annotated[

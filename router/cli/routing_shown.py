@@ -22,6 +22,16 @@ ROUTERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The baselines, and what they are called."""
 
+_PAIRS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "paraphrase": "in other words",
+        "hidden": "hidden in a paste",
+        "de": "in German",
+        "fr": "in French",
+        "es": "in Spanish",
+        "steering": "told how to decide",
+    }
+)
 _ROUTES: Final = ("factual", "behavioural", "hybrid")
 _SOURCES: Final = 30
 """Sources that the table has room for; ``--json`` has them all."""
@@ -51,7 +61,12 @@ def shown(found: Mapping[str, Any]) -> Iterator[RenderableType]:
         f"{found['throughput_per_s']:.0f} decisions a second"
     )
     if "flip_rate" in found:
-        yield f"route changed: {'; '.join(_flips(found['flip_rate']))}"
+        pairs = found["robustness"]
+        noise = {name: one for name, one in found["flip_rate"].items() if name not in pairs}
+        yield f"route changed: {'; '.join(_flips(noise))}"
+        yield ""
+        yield "pairs that the project itself has written, no rows of FILE\n"
+        yield _pairs(pairs)
     if len(found["per_source"]) > 1:
         yield ""
         yield _sources(found["per_source"])
@@ -108,6 +123,20 @@ def _flips(flip_rate: Mapping[str, Any]) -> Iterator[str]:
             continue
         low, high = flip_rate[f"{kind}_ci"]
         yield f"{kind} {flip_rate[kind]:.3f} [{low:.3f}, {high:.3f}] of {flip_rate[f'{kind}_n']}"
+
+
+def _pairs(pairs: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    table = _table("", "pairs", "route changed", "accuracy before", "after")
+    for kind, one in pairs.items():
+        low, high = one["flip_rate_ci"]
+        table.add_row(
+            _PAIRS[kind],
+            str(one["n"]),
+            f"{one['flip_rate']:.3f} [{low:.3f}, {high:.3f}]",
+            f"{one['accuracy_text']:.3f}",
+            f"{one['accuracy_variant']:.3f}",
+        )
+    return table
 
 
 def _macro_f1(one: Mapping[str, Any]) -> str:

@@ -12,17 +12,20 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from backends.base import Message
 from router.evaluation.perturb import KINDS, perturbed
 from router.request import read_request
+from router.tuning.pairs import KINDS as KINDS_OF_PAIRS
+from router.tuning.pairs import own_pairs
 
 if TYPE_CHECKING:
-    from backends.base import Message
     from router.config import Settings
     from router.evaluation.labelled import LabelledQuestion
-    from router.policy import Decision
+    from router.policy import Decision, Route
     from router.steps import Steps
+    from router.tuning.pairs import Pair
 
-    Phase: TypeAlias = Literal["deciding", "again", "disturbed"]
+    Phase: TypeAlias = Literal["deciding", "again", "disturbed", "written"]
 
     OnProgress: TypeAlias = Callable[[Phase, int, int], None]
     """Called with what is being done, how much of it is done, and how much there is."""
@@ -49,6 +52,21 @@ class Flips:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """How written pairs of one kind went.
+
+    Attributes:
+        flips: Pairs, and those of which the variant goes elsewhere than the text.
+        right_texts: Texts that went where they belong.
+        right_variants: Variants that did.
+    """
+
+    flips: Flips
+    right_texts: int
+    right_variants: int
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """What became of the questions, in their order.
 
@@ -56,12 +74,14 @@ class Decided:
         ms: What each decision took, one at a time.
         per_second: Decisions a second with `AT_ONCE` in flight.
         flips: By kind of disturbance; empty where none was asked for.
+        written: By kind of written pair (`router.tuning.pairs`); empty where none was asked for.
     """
 
     decisions: Sequence[Decision]
     ms: Sequence[float]
     per_second: float
     flips: Mapping[str, Flips] = field(default_factory=dict)
+    written: Mapping[str, Written] = field(default_factory=dict)
 
 
 async def decide_all(
@@ -74,7 +94,8 @@ async def decide_all(
     """Decide every question, one after the other, then all of them again, several at a time.
 
     Args:
-        disturbed: Also decide each with typos and so on (`router.evaluation.perturb`).
+        disturbed: Also decide each with typos and so on (`router.evaluation.perturb`), and the
+            project's own written pairs (`router.tuning.pairs`).
 
     Raises:
         SettingsError: The policy cannot be read.
@@ -96,8 +117,10 @@ async def decide_all(
         began = perf_counter()
         await _decide_at_once(steps, conversations, _told(on_progress, "again", conversations))
         per_second = len(conversations) / (perf_counter() - began)
-        flips = await _flips(steps, conversations, decisions, on_progress) if disturbed else {}
-        return Decided(decisions, ms, per_second, flips)
+        if not disturbed:
+            return Decided(decisions, ms, per_second)
+        flips = await _flips(steps, conversations, decisions, on_progress)
+        return Decided(decisions, ms, per_second, flips, await _written(steps, on_progress))
 
 
 async def decide(steps: Steps, conversation: Conversation) -> Decision:
@@ -127,6 +150,24 @@ async def _flips(
     for (kind, _, route), decision in zip(asked, now, strict=True):
         changed[kind].append(decision.route is not route)
     return {kind: Flips(len(flags), sum(flags)) for kind, flags in changed.items()}
+
+
+async def _written(steps: Steps, on_progress: OnProgress) -> Mapping[str, Written]:
+    pairs = own_pairs()
+    asked = [(Message("user", text),) for pair in pairs for text in (pair.text, pair.variant)]
+    decisions = await _decide_at_once(steps, asked, _told(on_progress, "written", asked))
+    routes = iter([decision.route for decision in decisions])
+    went = [(pair, next(routes), next(routes)) for pair in pairs]
+    return {kind: _went([one for one in went if one[0].kind == kind]) for kind in KINDS_OF_PAIRS}
+
+
+def _went(pairs: Sequence[tuple[Pair, Route, Route]]) -> Written:
+    """Count, given each pair and where its text and its variant went."""
+    return Written(
+        Flips(len(pairs), sum(text is not variant for _, text, variant in pairs)),
+        right_texts=sum(text is pair.route for pair, text, _ in pairs),
+        right_variants=sum(variant is pair.route for pair, _, variant in pairs),
+    )
 
 
 def _disturbed(kind: str, conversation: Conversation) -> Conversation:

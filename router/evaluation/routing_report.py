@@ -19,7 +19,7 @@ from router.tuning.metrics import (
 
 if TYPE_CHECKING:
     from router.evaluation.labelled import LabelledQuestion
-    from router.evaluation.routing import Decided, Flips
+    from router.evaluation.routing import Decided, Flips, Written
     from router.tuning.rows import Row
 
 COVERAGES: Final = (80, 90, 95)
@@ -50,8 +50,10 @@ def figures(questions: Sequence[LabelledQuestion], decided: Decided) -> dict[str
         "latency_ms": latency(decided.ms),
         "throughput_per_s": decided.per_second,
     }
-    if decided.flips:
-        found["flip_rate"] = _flip_rate(decided.flips)
+    if decided.flips or decided.written:
+        pairs = {kind: one.flips for kind, one in decided.written.items()}
+        found["flip_rate"] = _flip_rate({**decided.flips, **pairs})
+        found["robustness"] = {kind: _pairs(one) for kind, one in decided.written.items()}
     return found
 
 
@@ -144,3 +146,15 @@ def _flip_rate(flips: Mapping[str, Flips]) -> dict[str, Any]:
         found[f"{kind}_ci"] = list(share_interval(one.flipped, one.asked)) if known else None
         found[f"{kind}_n"] = one.asked
     return found
+
+
+def _pairs(went: Written) -> dict[str, Any]:
+    flipped, pairs = went.flips.flipped, went.flips.asked
+    return {
+        "n": pairs,
+        "flipped": flipped,
+        "flip_rate": flipped / pairs,
+        "flip_rate_ci": list(share_interval(flipped, pairs)),
+        "accuracy_text": went.right_texts / pairs,
+        "accuracy_variant": went.right_variants / pairs,
+    }

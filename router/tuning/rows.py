@@ -57,19 +57,20 @@ def read_rows(path: Path) -> list[Row]:
 
 def own_rows(name: str) -> list[Row]:
     """Read one of the example files that ship with this package, by name without suffix."""
-    return _rows(_lines(name), name)
+    return _rows(example_lines(name), name)
 
 
 def frames() -> Mapping[str, list[str]]:
     """Read the pieces that `compose` puts together, by kind."""
     found: dict[str, list[str]] = {}
-    for line in _lines("frames"):
+    for line in example_lines("frames"):
         piece = json.loads(line)
         found.setdefault(piece["kind"], []).append(piece["text"])
     return found
 
 
-def _lines(name: str) -> list[str]:
+def example_lines(name: str) -> list[str]:
+    """Return the lines of one of the example files that ship with this package."""
     resource = files("router.tuning") / "examples" / f"{name}.jsonl"
     return resource.read_text(encoding="utf-8").splitlines()
 

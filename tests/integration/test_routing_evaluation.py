@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from router.config import Settings
 from router.errors import ConfigurationFault, InvalidRequest
 from router.evaluation.labelled import LabelledQuestion, read_labelled
 from router.evaluation.plot import check_plot, draw
-from router.evaluation.routing import Decided, decide_all
+from router.evaluation.routing import Decided, Flips, Written, decide_all
 from router.evaluation.routing_baselines import Training, baseline_figures
 from router.evaluation.routing_report import figures
+from router.tuning.pairs import own_pairs
 from router.tuning.rows import own_rows
 
 TALK = [
@@ -65,9 +67,27 @@ async def test_a_question_is_decided_as_the_router_decides_it(
     settings = Settings(home=home, database_url=SecretStr(database_url))
     async with Router.open(settings) as router:
         routers = [await router.decide(question.conversation) for question in questions]
+        spanish = [
+            (
+                pair,
+                (await router.decide(pair.text)).route,
+                (await router.decide(pair.variant)).route,
+            )
+            for pair in own_pairs()
+            if pair.kind == "es"
+        ]
     assert list(decided.decisions) == routers
     assert [one for one in phases if one[0] == "again"][-1] == ("again", 5, 5)
     assert decided.flips["prefix"].asked == 5
+    pairs = own_pairs()
+    assert [one for one in phases if one[0] == "written"][-1][1:] == (2 * len(pairs),) * 2
+    counted = {kind: one.flips.asked for kind, one in decided.written.items()}
+    assert counted == Counter(pair.kind for pair in pairs)
+    assert decided.written["es"] == Written(
+        Flips(len(spanish), sum(text is not variant for _, text, variant in spanish)),
+        right_texts=sum(text is pair.route for pair, text, _ in spanish),
+        right_variants=sum(variant is pair.route for pair, _, variant in spanish),
+    )
     assert len(decided.ms) == 5
     assert decided.per_second > 0
 
@@ -85,7 +105,7 @@ def test_the_command_prints_one_object_or_a_table(
     assert found.keys() == {
         *("n", "accuracy", "macro_f1", "macro_f1_ci", "per_class", "per_source", "confusion"),
         *("ece", "brier", "accuracy_at_coverage", "risk_coverage", "latency_ms"),
-        *("throughput_per_s", "baselines", "flip_rate"),
+        *("throughput_per_s", "baselines", "flip_rate", "robustness"),
     }
     assert found["n"] == 5
     assert found["per_source"].keys() == {"shop", "play", "rows"}
@@ -96,7 +116,10 @@ def test_the_command_prints_one_object_or_a_table(
     assert found["baselines"].keys() == {"best_constant", "keyword_rules", "tfidf"}
     assert "there is no public" in found["baselines"]["tfidf"]["fitted_on"]
     assert "the project's own examples alone" in told.err
-    assert {"typos", "casing", "punctuation", "prefix"} <= found["flip_rate"].keys()
+    kinds = {"paraphrase", "hidden", "de", "fr", "es", "steering"}
+    assert {"typos", "casing", "punctuation", "prefix", *kinds} <= found["flip_rate"].keys()
+    assert found["robustness"].keys() == kinds
+    assert found["robustness"]["de"]["flip_rate"] == found["flip_rate"]["de"]
     assert table.startswith("4 questions")
     assert "\nthis router " in table
     assert "accuracy of the surest: 80 % " in table

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn.metrics import brier_score_loss, f1_score
 
 from backends.base import Message
+from router.cli.routing_shown import shown
 from router.evaluation.labelled import LabelledQuestion
-from router.evaluation.routing import Decided, Flips
+from router.evaluation.routing import Decided, Flips, Written
 from router.evaluation.routing_report import figures, surest_mistakes
 from router.policy import Decision, Route
 from router.tuning.metrics import (
@@ -120,6 +124,7 @@ def test_the_report_holds_every_figure_under_its_key() -> None:
         ms=[1.0, 2.0, 3.0],
         per_second=400.0,
         flips={"typos": Flips(3, 1), "punctuation": Flips(0, 0)},
+        written={"de": Written(Flips(100, 10), right_texts=95, right_variants=88)},
     )
 
     found = figures(questions, decided)
@@ -127,7 +132,7 @@ def test_the_report_holds_every_figure_under_its_key() -> None:
     assert found.keys() == {
         *("n", "accuracy", "macro_f1", "macro_f1_ci", "per_class", "per_source", "confusion"),
         *("ece", "brier", "accuracy_at_coverage", "risk_coverage", "latency_ms"),
-        *("throughput_per_s", "flip_rate"),
+        *("throughput_per_s", "flip_rate", "robustness"),
     }
     # factual: precision 1/2, recall 1; behavioural: both 1; hybrid: none.
     assert found["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
@@ -137,6 +142,39 @@ def test_the_report_holds_every_figure_under_its_key() -> None:
     assert found["latency_ms"] == {"p50": 2.0, "p99": pytest.approx(2.98)}
     assert (found["flip_rate"]["typos"], found["flip_rate"]["typos_n"]) == (pytest.approx(1 / 3), 3)
     assert found["flip_rate"]["punctuation"] is None
+    assert (found["flip_rate"]["de"], found["flip_rate"]["de_n"]) == (0.1, 100)
+    assert found["robustness"] == {
+        "de": {
+            "n": 100,
+            "flipped": 10,
+            "flip_rate": 0.1,
+            "flip_rate_ci": pytest.approx([0.0552, 0.1744], abs=1e-4),
+            "accuracy_text": 0.95,
+            "accuracy_variant": 0.88,
+        }
+    }
+
+
+def test_written_pairs_are_shown_apart_and_said_to_be_the_projects_own() -> None:
+    decided = Decided(
+        [decision(F, 0.9, 0.1, 0.4)],
+        ms=[1.0],
+        per_second=400.0,
+        flips={"typos": Flips(1, 0)},
+        written={"de": Written(Flips(100, 10), right_texts=95, right_variants=88)},
+    )
+    console = Console(file=StringIO(), width=120)
+
+    for part in shown({**figures([asked(True, False, "a")], decided), "baselines": {}}):
+        console.print(part)
+
+    assert isinstance(console.file, StringIO)
+    told = console.file.getvalue()
+    noise, _, pairs = told.partition("pairs that the project itself has written, no rows of FILE")
+    assert "typos 0.000" in noise
+    assert "de 0.1" not in noise
+    line = next(line for line in pairs.splitlines() if line.startswith("in German"))
+    assert line.split() == ["in", "German", "100", "0.100", "[0.055,", "0.174]", "0.950", "0.880"]
 
 
 def test_the_surest_mistakes_come_first_and_right_decisions_never() -> None:
