@@ -160,13 +160,6 @@ class HttpJudge:
                 if response.status != 200:
                     raise self._refusal(response.status)
                 return self._read(await self._bounded(response))
-        except ValueError as error:
-            # Of aiohttp, before it sends anything: a line break in the key.
-            raise Refused(
-                "The judge cannot be asked: a header of the request is not valid.",
-                backend="judge",
-                hint="Check the API key of the judge.",
-            ) from error
         except TimeoutError as error:
             raise TimedOut(
                 f"The judge at {self._server} gave no answer within {self._timeout_s:g} s.",
@@ -182,6 +175,13 @@ class HttpJudge:
                 f"The judge at {self._server} cannot be reached ({type(error).__name__}).",
                 backend="judge",
                 hint="Check that it runs and that its URL is right.",
+            ) from error
+        except ValueError as error:
+            # Of aiohttp, before it sends anything: a line break in the key.
+            raise Refused(
+                "The judge cannot be asked: a header of the request is not valid.",
+                backend="judge",
+                hint="Check the API key of the judge.",
             ) from error
 
     async def _bounded(self, response: ClientResponse) -> bytes:

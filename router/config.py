@@ -13,6 +13,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import pydantic_settings
 from platformdirs import user_data_path
@@ -180,6 +181,8 @@ class Settings(BaseSettings):
             return None
         if not url.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
+        if not _names_a_host(url):
+            raise ValueError("must name a host and no other than a numeric port")
         bare = url.rstrip("/")
         return bare if re.search(r"/v\d+$", bare) else f"{bare}/v1"
 
@@ -236,6 +239,14 @@ def load_settings(path: Path | str | None = None) -> Settings:
     except ValidationError as error:
         origin = f" in {named}" if named else ""
         raise SettingsError([_problem(details, origin) for details in error.errors()]) from error
+
+
+def _names_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _read(path: Path) -> dict[str, object]:

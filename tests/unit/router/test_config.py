@@ -68,6 +68,8 @@ def test_every_wrong_key_gets_its_own_line(tmp_path: Path) -> None:
         ('rerank_url = "http://127.0.0.1:1"', "settings"),
         ('rerank_url = "127.0.0.1:1"\nrerank_model = "cross"', "rerank_url"),
         ('judge_url = "127.0.0.1:1"', "judge_url"),
+        ('judge_url = "http://"', "judge_url"),
+        ('judge_url = "http://ana:hunter2"', "judge_url"),
         ('judge = true\njudge_url = "http://127.0.0.1:1"', "settings"),
         ('condense = "model"', "settings"),
         ('[server]\nanonymous = "ana"', "server.anonymous"),
