@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from backends.base import DocumentId, Message, PassageId, ScoredPassage
 from backends.filters import Conditions
 from backends.generation import Sampling, Usage
 from backends.principals import Principals
-
-if TYPE_CHECKING:
-    from backends.base import Vector
 
 NOTHING_FOUND: Final = (
     "I could not find an answer to this in the documents that you may see. I searched for:"
@@ -33,7 +30,6 @@ class Task:
             length even where the conversation is long.
         conversation: The turns as they were said; the last one is the user's.
         principals: On whose behalf.
-        embedding: Of the standalone question, where the decision and retrieval use one embedder.
         adapter: Name of the adapter or model that the caller chose, None for the default.
         sampling: How the model should choose words.
         schema: JSON schema that the answer must satisfy.
@@ -45,7 +41,6 @@ class Task:
     question: str
     conversation: tuple[Message, ...]
     principals: Principals
-    embedding: Vector | None = None
     adapter: str | None = None
     sampling: Sampling = Sampling()
     schema: Mapping[str, object] | None = None

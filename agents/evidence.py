@@ -91,7 +91,7 @@ class EvidenceFinder:
         """Search for what the task's question needs.
 
         Args:
-            task: Its embedding is used again when the query is the question itself.
+            task: The question, and who asks.
             hybrid: The question also says how to answer; only what to find is searched for.
             query: Other words to search for, from `reformulated`.
 
@@ -100,10 +100,7 @@ class EvidenceFinder:
         """
         words = query or (without_manner(task.question) if hybrid else task.question)
         searched = f"{words}\n{task.carried}" if task.carried else words
-        if searched == task.question and task.embedding is not None:
-            embedding = task.embedding
-        else:
-            embedding = (await self._embedder.embed([searched]))[0]
+        embedding = (await self._embedder.embed([searched]))[0]
         most = max(self._limit, CANDIDATES)
         found = await self._retriever.search(
             SearchQuery(searched, embedding, task.principals, most, where=task.where)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from backends.base import Embedder, Judge, Reranker
     from backends.generation import Generator
     from backends.pgvector import PgvectorStore
+    from backends.questions import QuestionEncoder
     from router.config import Settings
     from router.policy import Policy
 
@@ -41,6 +42,48 @@ async def open_embedder(settings: Settings) -> AsyncIterator[Embedder]:
     folder = Path(settings.embeddings_model) if settings.embeddings_model else None
     async with MiniLmEmbedder.open(settings.home / "models", folder) as local:
         yield local
+
+
+@asynccontextmanager
+async def open_reader(settings: Settings, embedder: Embedder) -> AsyncIterator[Embedder]:
+    """Open what compares sentences with questions: the MiniLM that ships, whoever embeds else.
+
+    What judges the evidence was fitted on its vectors.
+
+    Args:
+        settings: Say where the model is kept.
+        embedder: The documents' own, which is used where it is that model.
+
+    Raises:
+        BackendError: It cannot be opened.
+    """
+    from backends.minilm import MODEL
+
+    if embedder.model.rsplit("/", 1)[-1].lower() == MODEL.lower():
+        yield embedder
+        return
+    minilm = settings.model_copy(update={"embeddings_url": None, "embeddings_model": None})
+    async with open_embedder(minilm) as reader:
+        yield reader
+
+
+@asynccontextmanager
+async def open_question_encoder(
+    settings: Settings, packed: bytes
+) -> AsyncIterator[QuestionEncoder]:
+    """Open what reads questions for the classifier.
+
+    Args:
+        settings: Say where its graphs are kept.
+        packed: Its weights.
+
+    Raises:
+        BackendError: It cannot be opened.
+    """
+    from backends.minilm import EarlyExitEncoder
+
+    async with EarlyExitEncoder.open(settings.home / "models", packed) as encoder:
+        yield encoder
 
 
 @asynccontextmanager

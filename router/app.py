@@ -21,8 +21,23 @@ from backends import terms
 from backends.base import DocumentStore, Embedder, Judge, Reranker
 from backends.errors import BackendError
 from backends.generation import Generator, ModelCard
-from router.adapters import open_embedder, open_generator, open_judge, open_reranker, open_store
-from router.classify import Heads, HeadsClassifier, shipped_heads, shipped_policy
+from router.adapters import (
+    open_embedder,
+    open_generator,
+    open_judge,
+    open_question_encoder,
+    open_reader,
+    open_reranker,
+    open_store,
+)
+from router.classify import (
+    Classifier,
+    Heads,
+    HeadsClassifier,
+    shipped_encoder,
+    shipped_heads,
+    shipped_policy,
+)
 from router.errors import SettingsError
 from router.policy import InvalidPolicy, Policy, Route
 from router.request import MAX_RESULTS
@@ -106,15 +121,16 @@ async def open_app(
             )
         )
         embedder = await stack.enter_async_context(open_embedder(settings))
-        reader = await _open_reader(settings, embedder, heads, stack)
+        reader = await _open_remembering_reader(settings, embedder, stack)
+        classifier = await _open_classifier(settings, heads, stack)
         store = await stack.enter_async_context(open_store(settings, embedder))
         generator = await stack.enter_async_context(open_generator(settings))
         reranker = await stack.enter_async_context(open_reranker(settings))
         judge = await stack.enter_async_context(open_judge(settings, policy))
         opened = _Opened(settings, spans, embedder, reader, store, generator, reranker, judge)
-        steps = Steps(_parts(opened, policy, heads))
+        steps = Steps(_parts(opened, policy, classifier))
         search = Search(
-            _evidence(opened, policy, heads, limit=MAX_RESULTS),
+            _evidence(opened, policy, limit=MAX_RESULTS),
             store,
             spans,
             timeout_s=settings.timeouts.request,
@@ -159,37 +175,32 @@ async def open_retrieval(settings: Settings) -> AsyncIterator[Retrieval]:
     policy = load_policy(settings.policy, heads)
     async with AsyncExitStack() as stack:
         embedder = await stack.enter_async_context(open_embedder(settings))
-        reader = await _open_reader(settings, embedder, heads, stack)
+        reader = await _open_remembering_reader(settings, embedder, stack)
         store = await stack.enter_async_context(open_store(settings, embedder))
         await asyncio.to_thread(terms.load)
         spans = await stack.enter_async_context(tracing("none", capture_content=False))
         reranker = await stack.enter_async_context(open_reranker(settings))
         opened = _Opened(settings, spans, embedder, reader, store, None, reranker)
-        shared, _ = _embedders(opened, heads)
-        yield Retrieval(policy, store, embedder, shared, partial(_evidence, opened, policy, heads))
+        asking, _ = _embedders(opened)
+        yield Retrieval(policy, store, embedder, asking, partial(_evidence, opened, policy))
 
 
 @asynccontextmanager
 async def open_decisions(settings: Settings) -> AsyncIterator[Steps]:
     """Open what decides as `open_app` does: no documents, nobody who answers or judges, no spans.
 
-    Conversations are condensed by the rules. No vector is remembered, so that a question that is
-    asked again costs as much as the first time.
+    Conversations are condensed by the rules.
 
     Raises:
         SettingsError: The policy cannot be read; nothing was opened.
-        BackendError: The embedder cannot be opened.
+        BackendError: What reads questions cannot be opened.
     """
     heads = shipped_heads()
     policy = load_policy(settings.policy, heads)
     async with AsyncExitStack() as stack:
         spans = await stack.enter_async_context(tracing("none", capture_content=False))
-        embedder = await stack.enter_async_context(open_embedder(settings))
-        known = await _open_known(settings, embedder, heads, stack)
         parts = Parts(
-            embedder=TracedEmbedder(known, spans, provider="onnxruntime"),
-            shares_embedding=heads.fits(embedder.model),
-            classifier=HeadsClassifier(heads, known.model),
+            classifier=await _open_classifier(settings, heads, stack),
             policy=policy,
             evidence=None,
             agents={},
@@ -206,28 +217,19 @@ def _import_what_is_slow() -> None:
     terms.load()
 
 
-async def _open_reader(
-    settings: Settings, embedder: Embedder, heads: Heads, stack: AsyncExitStack
-) -> Embedder:
-    """The embedder whose vectors the classifier knows, which remembers texts.
+async def _open_classifier(settings: Settings, heads: Heads, stack: AsyncExitStack) -> Classifier:
+    packed = shipped_encoder()
+    encoder = await stack.enter_async_context(open_question_encoder(settings, packed))
+    return HeadsClassifier(encoder, heads)
 
-    It also compares sentences with questions, because what judges the evidence was fitted on
-    its vectors.
-    """
+
+async def _open_remembering_reader(
+    settings: Settings, embedder: Embedder, stack: AsyncExitStack
+) -> Embedder:
     from backends.embedding_cache import CachingEmbedder
 
     # Sentences of the same passages are compared with one question after the other.
-    return CachingEmbedder(await _open_known(settings, embedder, heads, stack))
-
-
-async def _open_known(
-    settings: Settings, embedder: Embedder, heads: Heads, stack: AsyncExitStack
-) -> Embedder:
-    """The embedder whose vectors the classifier knows: the documents' own one, if it is that."""
-    if heads.fits(embedder.model):
-        return embedder
-    minilm = settings.model_copy(update={"embeddings_url": None, "embeddings_model": None})
-    return await stack.enter_async_context(open_embedder(minilm))
+    return CachingEmbedder(await stack.enter_async_context(open_reader(settings, embedder)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,17 +246,16 @@ class _Opened:
     judge: Judge | None = None
 
 
-def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
+def _parts(opened: _Opened, policy: Policy, classifier: Classifier) -> Parts:
     from backends.extractive import ExtractiveGenerator
 
     settings, spans, generator = opened.settings, opened.spans, opened.generator
-    shares_embedding = heads.fits(opened.embedder.model)
-    _, reader = _embedders(opened, heads)
+    _, reader = _embedders(opened)
     quoting = TracedGenerator(ExtractiveGenerator(reader), spans, provider="extractive")
     speaking = None
     if generator is not None:
         speaking = TracedGenerator(generator, spans, provider="vllm", remote=True)
-    evidence = _evidence(opened, policy, heads, settings.passages)
+    evidence = _evidence(opened, policy, settings.passages)
     agents: Mapping[Route, Agent] = {
         Route.FACTUAL: FactualAgent(quoting, None if settings.facts == "extractive" else speaking),
         Route.BEHAVIOURAL: BehaviouralAgent(speaking),
@@ -266,9 +267,7 @@ def _parts(opened: _Opened, policy: Policy, heads: Heads) -> Parts:
     if speaking and settings.condense != "rules":
         condenser = ModelCondenser(speaking, model=model)
     return Parts(
-        embedder=reader,
-        shares_embedding=shares_embedding,
-        classifier=HeadsClassifier(heads, reader.model),
+        classifier=classifier,
         policy=policy,
         evidence=evidence,
         agents=agents,
@@ -289,17 +288,17 @@ def _judge(opened: _Opened, speaking: Generator | None) -> Judge | None:
     return None
 
 
-def _embedders(opened: _Opened, heads: Heads) -> tuple[Embedder, Embedder]:
+def _embedders(opened: _Opened) -> tuple[Embedder, Embedder]:
     """The documents' embedder and the reader; one and the same where they can be."""
     reader = TracedEmbedder(opened.reader, opened.spans, provider="onnxruntime")
-    if heads.fits(opened.embedder.model):
+    if opened.reader.model == opened.embedder.model:
         return reader, reader
     embedder = TracedEmbedder(opened.embedder, opened.spans, provider="openai", remote=True)
     return embedder, reader
 
 
-def _evidence(opened: _Opened, policy: Policy, heads: Heads, limit: int) -> EvidenceFinder:
-    embedder, reader = _embedders(opened, heads)
+def _evidence(opened: _Opened, policy: Policy, limit: int) -> EvidenceFinder:
+    embedder, reader = _embedders(opened)
     reranker = opened.reranker
     if reranker is not None:
         reranker = TracedReranker(reranker, opened.spans, provider="rerank", remote=True)

@@ -29,6 +29,15 @@ class InvalidPolicy(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a question, and what it adds to the logits of the two needs over an average one."""
+
+    text: str
+    facts: float
+    manner: float
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What a question needs and where it goes.
 
@@ -44,7 +53,9 @@ class Decision:
             as it does not explore. Off-policy evaluation divides by it.
         uncertain: The margin lies within the policy's uncertain band.
         decided_by: Who had the last word.
-        features: The classifier's named features, so that a replay needs no model.
+        features: What the classifier measured by name, so that a replay needs no model.
+        words: Those that weighed most, as the question has them. Content, unlike all the rest:
+            where content is not to be kept, they are not.
     """
 
     route: Route
@@ -57,6 +68,14 @@ class Decision:
     uncertain: bool = False
     decided_by: DecidedBy = "classifier"
     features: Mapping[str, float] = field(default_factory=dict)
+    words: tuple[Word, ...] = ()
+
+    @property
+    def explained(self) -> str:
+        """The reason, and the words that weighed most. Content, for the asker's eyes."""
+        if not self.words:
+            return self.reason
+        return f"{self.reason}; weightiest words: {', '.join(map(_weighed, self.words[:_SHOWN]))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +159,7 @@ class Policy:
         needs_manner: float,
         *,
         features: Mapping[str, float] | None = None,
+        words: tuple[Word, ...] = (),
     ) -> Decision:
         """Turn the classifier's two probabilities into a route.
 
@@ -147,6 +167,7 @@ class Policy:
             needs_facts: Probability, 0..1.
             needs_manner: Probability, 0..1.
             features: Kept with the decision.
+            words: Likewise.
         """
         likelier = self._route(needs_facts, needs_manner)
         margin = self._margin(needs_facts, needs_manner)
@@ -166,6 +187,7 @@ class Policy:
             policy=self.name,
             uncertain=uncertain,
             features=features or {},
+            words=words,
         )
 
     def judged(self, decision: Decision, needs_facts: bool, needs_manner: bool) -> Decision:
@@ -209,6 +231,7 @@ class Policy:
             uncertain=decision.uncertain,
             decided_by=decided_by,
             features=decision.features,
+            words=decision.words,
         )
 
     def _route(self, needs_facts: float, needs_manner: float) -> Route:
@@ -246,6 +269,14 @@ class Policy:
 def _short(probability: float) -> str:
     """Write .97 for 0.97, as the traces do; 1.00 stays."""
     return f"{probability:.2f}".removeprefix("0")
+
+
+_SHOWN = 3
+
+
+def _weighed(word: Word) -> str:
+    axis, weight = max(("facts", word.facts), ("manner", word.manner), key=lambda of: abs(of[1]))
+    return f"“{word.text}” ({axis} {weight:+.1f})"
 
 
 def _words(facts: bool, manner: bool) -> str:

@@ -23,6 +23,10 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "uncertain": decision.uncertain,
         "decided_by": decision.decided_by,
         "propensity": decision.propensity,
+        "words": [
+            {"text": word.text, "facts": word.facts, "manner": word.manner}
+            for word in decision.words
+        ],
     }
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from agents.base import AgentEvent
     from agents.condense_model import ModelCondenser
     from agents.evidence import EvidenceFinder
-    from backends.base import Embedder, Judge
+    from backends.base import Judge
     from router.classify import Classifier
     from router.tracing.setup import Tracing
 
@@ -98,10 +98,6 @@ class State(TypedDict, total=False):
 class Parts:
     """What the steps work with; made by ``router.app``, or by a test from twins."""
 
-    embedder: Embedder
-    """Whose vectors the classifier knows."""
-    shares_embedding: bool
-    """Whether the documents were embedded by the same one."""
     classifier: Classifier
     policy: Policy
     evidence: EvidenceFinder | None
@@ -204,10 +200,9 @@ class Steps:
 
     async def _classify(self, state: State, emit: Emit, span: Span) -> Update:
         task, run = state["task"], state["run"]
-        embedding = (await self._parts.embedder.embed([task.question]))[0]
-        scores = await self._parts.classifier.classify(task.question, embedding)
+        scores = await self._parts.classifier.classify(task.question)
         decision = self._parts.policy.decide(
-            scores.needs_facts, scores.needs_manner, features=scores.features
+            scores.needs_facts, scores.needs_manner, features=scores.features, words=scores.words
         )
         if run.request.route is not None:
             decision = self._parts.policy.forced(run.request.route, decision)
@@ -222,7 +217,6 @@ class Steps:
         must_escalate = must_escalate and self._may_escalate(run.request)
         span.set_attributes(decision_attributes(decision))
         update: Update = {
-            "task": replace(task, embedding=embedding if self._parts.shares_embedding else None),
             "decision": decision,
             "route": decision.route,
             "must_escalate": must_escalate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,35 +15,54 @@ from backends.minilm.weights import MODEL, WEIGHTS_SHA256, Bundle
 
 
 def built_model(bundle: Bundle, cache_folder: Path) -> bytes:
-    """Return the int8 graph, built now unless an intact one lies in the cache.
-
-    Several processes may do this at once: each builds the same bytes and replaces whole files.
+    """Return the embedder's int8 graph, built now unless an intact one lies in the cache.
 
     Raises:
         Misconfigured: The weights are wrong, or the cache folder cannot be written.
     """
-    path = cache_folder / f"{MODEL}-{_key()}.onnx"
+    return built_graph(
+        cache_folder, MODEL, WEIGHTS_SHA256, lambda: encoder_graph(bundle.weights(), "int8")
+    )
+
+
+def built_graph(
+    cache_folder: Path, name: str, weights_sha256: str, build: Callable[[], bytes]
+) -> bytes:
+    """Return a graph, built now unless an intact one lies in the cache.
+
+    Several processes may do this at once: each builds the same bytes and replaces whole files.
+
+    Args:
+        cache_folder: Made when absent.
+        name: Of the file, without suffix.
+        weights_sha256: Of the weights that the graph is made of.
+        build: Makes it; must give the same bytes for the same weights and `RECIPE`.
+
+    Raises:
+        Misconfigured: The weights are wrong, or the cache folder cannot be written.
+    """
+    path = cache_folder / f"{name}-{_key(weights_sha256)}.onnx"
     checksum = path.with_suffix(".sha256")
     cached = _intact(path, checksum)
     if cached is not None:
         return cached
-    model = encoder_graph(bundle.weights(), "int8")
+    model = build()
     try:
         cache_folder.mkdir(parents=True, exist_ok=True)
         _replace(path, model)
         _replace(checksum, hashlib.sha256(model).hexdigest().encode())
     except OSError as error:
         raise Misconfigured(
-            f"The embedder cannot keep its model in {cache_folder}: {error.strerror}.",
+            f"The graph of {name} cannot be kept in {cache_folder}: {error.strerror}.",
             backend="embedder",
             hint="Make the folder writable, or choose another one.",
         ) from error
     return model
 
 
-def _key() -> str:
+def _key(weights_sha256: str) -> str:
     """Everything that decides the bytes of the graph."""
-    parts = (WEIGHTS_SHA256, str(RECIPE), version("onnx"))
+    parts = (weights_sha256, str(RECIPE), version("onnx"))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

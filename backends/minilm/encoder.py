@@ -134,8 +134,8 @@ def bundled(cache_folder: Path, threads: int) -> Encoder:
         Misconfigured: The weights are absent or wrong, or the cache cannot be written.
     """
     bundle = find_bundle()
-    tokenizer = _tokenizer(bundle.tokenizer())
-    session = _session(built_model(bundle, cache_folder), threads)
+    tokenizer = open_tokenizer(bundle.tokenizer())
+    session = open_session(built_model(bundle, cache_folder), threads)
     return Encoder(MODEL, _width(session), MAX_TOKENS, "none", session, tokenizer)
 
 
@@ -147,8 +147,8 @@ def from_folder(folder: Path, threads: int) -> Encoder:
     """
     config = _json(folder / "config.json")
     try:
-        tokenizer = _tokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        session = _session(_graph_file(folder).read_bytes(), threads)
+        tokenizer = open_tokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        session = open_session(_graph_file(folder).read_bytes(), threads)
     except OSError as error:
         raise _unusable(folder, str(error)) from error
     return Encoder(
@@ -161,7 +161,12 @@ def from_folder(folder: Path, threads: int) -> Encoder:
     )
 
 
-def _tokenizer(serialised: str) -> Tokenizer:
+def open_tokenizer(serialised: str) -> Tokenizer:
+    """Read a tokenizer that neither pads nor cuts.
+
+    Raises:
+        Misconfigured: It is no ``tokenizer.json``.
+    """
     from tokenizers import Tokenizer
 
     try:
@@ -175,7 +180,12 @@ def _tokenizer(serialised: str) -> Tokenizer:
     return tokenizer
 
 
-def _session(model: bytes, threads: int) -> InferenceSession:
+def open_session(model: bytes, threads: int) -> InferenceSession:
+    """Load a graph onto the CPU.
+
+    Raises:
+        Misconfigured: onnxruntime cannot load it.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -188,7 +198,7 @@ def _session(model: bytes, threads: int) -> InferenceSession:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except _ort_errors() as error:
         raise Misconfigured(
-            f"onnxruntime cannot load the embedder's graph: {error}.", backend="embedder"
+            f"onnxruntime cannot load the graph: {error}.", backend="embedder"
         ) from error
 
 

@@ -13,18 +13,18 @@ take. infra/bench/embedder.py prints what a text costs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-RECIPE = 2
-"""Raise it with every change of the graph: a cached graph of another recipe is not used."""
+RECIPE = 3
+"""Raise it with every change of a graph: a cached graph of another recipe is not used."""
 
 LAYERS = 6
 HEADS = 12
@@ -42,9 +42,11 @@ _BLOCK = 32
 _BLOCK_LIMIT = 127
 _BLOCK_ZERO = 128
 
+_TOKENS: Final[list[str | int | None]] = [1, "tokens", WIDTH]
+
 
 def encoder_graph(weights: Mapping[str, NDArray[np.float32]], precision: Precision) -> bytes:
-    """Write the serialised ONNX model.
+    """Write the serialised ONNX model of the embedder.
 
     Args:
         weights: Tensors under their names in the published safetensors file.
@@ -55,26 +57,34 @@ def encoder_graph(weights: Mapping[str, NDArray[np.float32]], precision: Precisi
         float32 (1, 384), of unit length, and ``tokens``, float32 (1, tokens, 384), what it is the
         mean of. The same weights give the same bytes.
     """
-    from onnx import TensorProto, helper
-
     graph = _Graph(weights, precision)
-    hidden = _embeddings(graph)
-    for layer in range(LAYERS):
-        hidden = _layer(graph, hidden, f"encoder.layer.{layer}.")
+    hidden = _layers(graph, _embeddings(graph), range(LAYERS))
     graph.node("Identity", [hidden], output="tokens")
     mean = graph.node("ReduceMean", [hidden, graph.integers(1)], keepdims=0)
     graph.node("LpNormalization", [mean], output="embedding", axis=-1, p=2)
-    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "tokens"])
-    out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, WIDTH])
-    tokens = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, [1, "tokens", WIDTH])
-    model = helper.make_model(
-        helper.make_graph(graph.nodes, "minilm", [ids], [out, tokens], graph.constants),
-        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(_CONTRIB, 1)],
-        ir_version=_IR_VERSION,
-        producer_name="agentic-query-router",
-    )
-    serialised: bytes = model.SerializeToString()
-    return serialised
+    return graph.model("minilm", _ids(), {"embedding": [1, WIDTH], "tokens": _TOKENS})
+
+
+def lower_graph(
+    weights: Mapping[str, NDArray[np.float32]], precision: Precision, layers: range
+) -> bytes:
+    """Write the first layers alone: ``input_ids`` as above in, ``tokens`` as above out."""
+    graph = _Graph(weights, precision)
+    hidden = _layers(graph, _embeddings(graph), layers)
+    graph.node("Identity", [hidden], output="tokens")
+    return graph.model("lower", _ids(), {"tokens": _TOKENS})
+
+
+def upper_graph(
+    weights: Mapping[str, NDArray[np.float32]], precision: Precision, layers: range
+) -> bytes:
+    """Write later layers alone: ``hidden`` in, ``tokens`` out, each float32 (1, tokens, 384)."""
+    from onnx import TensorProto, helper
+
+    graph = _Graph(weights, precision)
+    graph.node("Identity", [_layers(graph, "hidden", layers)], output="tokens")
+    hidden = helper.make_tensor_value_info("hidden", TensorProto.FLOAT, _TOKENS)
+    return graph.model("upper", hidden, {"tokens": _TOKENS})
 
 
 @dataclass
@@ -85,6 +95,25 @@ class _Graph:
     precision: Precision
     nodes: list[Any] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
+
+    def model(
+        self, name: str, given: Any, outputs: Mapping[str, Sequence[str | int | None]]
+    ) -> bytes:
+        """Serialise what has been added, with float32 outputs of these shapes."""
+        from onnx import TensorProto, helper
+
+        named = [
+            helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)
+            for output, shape in outputs.items()
+        ]
+        model = helper.make_model(
+            helper.make_graph(self.nodes, name, [given], named, self.constants),
+            opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(_CONTRIB, 1)],
+            ir_version=_IR_VERSION,
+            producer_name="agentic-query-router",
+        )
+        serialised: bytes = model.SerializeToString()
+        return serialised
 
     def node(self, op: str, inputs: list[str], *, output: str = "", **attributes: Any) -> str:
         name = output or f"t{len(self.nodes)}"
@@ -160,6 +189,18 @@ class _Graph:
 
         domain = attributes.pop("domain", "")
         self.nodes.append(helper.make_node(op, inputs, outputs, domain=domain, **attributes))
+
+
+def _ids() -> Any:
+    from onnx import TensorProto, helper
+
+    return helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "tokens"])
+
+
+def _layers(graph: _Graph, hidden: str, layers: range) -> str:
+    for layer in layers:
+        hidden = _layer(graph, hidden, f"encoder.layer.{layer}.")
+    return hidden
 
 
 def _embeddings(graph: _Graph) -> str:

@@ -3,6 +3,7 @@
 from router.classify.classifier import (
     Classifier,
     HeadsClassifier,
+    shipped_encoder,
     shipped_heads,
     shipped_policy,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "HeadsClassifier",
     "InvalidHeads",
     "Scores",
+    "shipped_encoder",
     "shipped_heads",
     "shipped_policy",
 ]

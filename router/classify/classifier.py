@@ -1,4 +1,4 @@
-"""The classifier that ships: heads and policy from the package, over an embedder of their model."""
+"""The classifier that ships: an encoder, its heads and a policy from the package."""
 
 from __future__ import annotations
 
@@ -10,45 +10,51 @@ from router.classify.heads import Heads, Scores
 from router.policy import Policy
 
 if TYPE_CHECKING:
-    from backends.base import Vector
+    from backends.questions import QuestionEncoder
 
 
 class Classifier(Protocol):
     """Says what a question needs."""
 
-    async def classify(self, question: str, embedding: Vector) -> Scores:
-        """Return two calibrated probabilities.
+    async def classify(self, question: str) -> Scores:
+        """Return two calibrated probabilities for a standalone question.
 
-        Args:
-            question: The standalone question.
-            embedding: Its unit vector, shape (d,).
+        Raises:
+            BackendError: What reads the question is too busy.
         """
         ...
 
 
 class HeadsClassifier:
-    """`Classifier` over fitted heads: about 0.1 ms for a question, without waiting for anything.
+    """`Classifier` over an encoder and the heads at its exits.
 
     Args:
+        encoder: Reads the questions.
         heads: Fitted weights.
-        embedding_model: Name of the model that will embed the questions.
 
     Raises:
-        Misconfigured: The heads were fitted on the vectors of another model.
+        Misconfigured: The heads belong to another encoder.
     """
 
-    def __init__(self, heads: Heads, embedding_model: str) -> None:
-        if not heads.fits(embedding_model):
+    def __init__(self, encoder: QuestionEncoder, heads: Heads) -> None:
+        if heads.encoder != encoder.fingerprint:
             raise Misconfigured(
-                f"The classifier was fitted on {heads.model}, but {embedding_model} embeds.",
+                f"The heads belong to encoder {heads.encoder}, not to {encoder.fingerprint}.",
                 backend="classifier",
-                hint=f"Use {heads.model}, or fit again with the new embedder (router.tuning.fit).",
+                hint="Reinstall the package, or fit the classifier again (router.tuning.fit).",
             )
-        self.heads = heads
+        self._encoder = encoder
+        self._heads = heads
 
-    async def classify(self, question: str, embedding: Vector) -> Scores:
-        """Return two calibrated probabilities and the features behind them."""
-        return self.heads.score(embedding, self.heads.features(question))
+    async def classify(self, question: str) -> Scores:
+        """Return two calibrated probabilities and what they rest on."""
+        reading = await self._encoder.read(question, self._heads.enough)
+        return self._heads.score(reading, question)
+
+
+def shipped_encoder() -> bytes:
+    """Read the packed encoder that comes with the package."""
+    return (files("router.classify") / "artefact" / "encoder.safetensors").read_bytes()
 
 
 def shipped_heads() -> Heads:

@@ -1,4 +1,4 @@
-"""Two logistic heads over an embedding, surface features and hashed words; numpy only."""
+"""Two logistic heads at each exit of an encoder, over the mean of its tokens; numpy only."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from router.classify.features import ngram_features, surface_features
+from router.policy import Word
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from backends.base import Vector
+    from backends.questions import Reading
 
-EMBEDDING_SCALE = 3.0
-NGRAM_SCALE = 6.0
-NGRAM_BUCKETS = 4_096
-"""Scales put the three groups on a footing, so that one strength of regularisation fits them all;
-chosen by cross-validation over sources."""
+    Floats = NDArray[np.float32]
 
-_NGRAM = "ngram:"
+AXES = ("facts", "manner")
+"""Rows of every array below."""
 
 
 class InvalidHeads(ValueError):
@@ -37,74 +34,114 @@ class Scores:
     Attributes:
         needs_facts: Calibrated probability, 0..1.
         needs_manner: Calibrated probability, 0..1.
-        features: Named features that are not 0, the embedding left out; together with the
-            embedding they give the same scores again (`Heads.score`).
+        features: ``logit.facts`` and ``logit.manner`` before calibration, and ``layers``, how many
+            were read; enough to decide again under another policy (`Heads.replay`).
+        words: What the question's words added to the two logits, the weightiest first. The heads
+            are linear over a mean of tokens, so that these are exact shares, of vectors that have
+            seen their neighbours.
     """
 
     needs_facts: float
     needs_manner: float
-    features: Mapping[str, float] = field(default_factory=dict)
+    features: Mapping[str, float]
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heads:
-    """Weights of the heads for facts (row 0) and manner (row 1).
+    """Weights of the heads for facts and manner at each exit.
 
     Attributes:
-        model: Name of the embedding model they were fitted on.
-        embedding: Shape (2, d).
-        surface: Shape (2, number of surface features), in the order of ``names``.
-        ngrams: Shape (2, buckets).
-        calibration: Slope, intercept and Platt's a and b folded into one: shape (2, 2), so that
-            the probability is sigmoid(slope * logit + intercept) (Platt 1999).
-        names: Names of the surface features.
+        encoder: Fingerprint of the encoder they belong to.
+        exits: After how many layers each stands, rising.
+        weights: Shape (exits, 2, d).
+        biases: Shape (exits, 2).
+        calibration: Slope and intercept, shape (exits, 2, 2), so that the probability is
+            sigmoid(slope * logit + intercept) (Platt 1999).
+        sure: For each exit and axis the calibrated probability up to which, and that from which,
+            deeper layers were not seen to change the answer; shape (exits, 2, 2).
         fingerprint: Hash of all of it.
     """
 
-    model: str
-    embedding: NDArray[np.float32]
-    surface: NDArray[np.float32]
-    ngrams: NDArray[np.float32]
-    calibration: NDArray[np.float32]
-    names: tuple[str, ...]
+    encoder: str
+    exits: tuple[int, ...]
+    weights: Floats = field(repr=False)
+    biases: Floats = field(repr=False)
+    calibration: Floats = field(repr=False)
+    sure: Floats = field(repr=False)
     fingerprint: str
 
-    def fits(self, embedding_model: str) -> bool:
-        """Whether they were fitted on that model's vectors, under its long or its short name."""
-        return _bare(self.model) == _bare(embedding_model)
+    def enough(self, reading: Reading) -> bool:
+        """Whether a reading at an exit says so much that deeper layers would not change it.
 
-    def features(self, text: str) -> dict[str, float]:
-        """Return the features of a question that are not 0, by name."""
-        found = {name: value for name, value in surface_features(text).items() if value}
-        ngrams = ngram_features(text, self.ngrams.shape[1])
-        return found | {f"{_NGRAM}{place}": value for place, value in ngrams.items()}
+        Where facts are surely not needed, manner changes nothing about the route.
+        """
+        number = self._exit(reading.layers)
+        facts, manner = self._probabilities(self._logits(reading, number), number)
+        (facts_no, facts_yes), (manner_no, manner_yes) = self.sure[number].tolist()
+        if facts <= facts_no:
+            return True
+        return bool(facts >= facts_yes and (manner <= manner_no or manner >= manner_yes))
 
-    def score(self, embedding: Vector, features: Mapping[str, float]) -> Scores:
-        """Return the probabilities for an embedding and features, fresh or recorded.
+    def score(self, reading: Reading, text: str) -> Scores:
+        """Return the probabilities for a reading of ``text``, and what they rest on."""
+        number = self._exit(reading.layers)
+        logits = self._logits(reading, number)
+        facts, manner = self._probabilities(logits, number)
+        features = {
+            "logit.facts": float(logits[0]),
+            "logit.manner": float(logits[1]),
+            "layers": float(reading.layers),
+        }
+        return Scores(facts, manner, features, self._words(reading, text, number))
 
-        Args:
-            embedding: Unit length, shape (d,).
-            features: As `features` returns them; what is absent counts as 0.
+    def replay(self, features: Mapping[str, float]) -> tuple[float, float]:
+        """Return the probabilities of facts and of manner again from recorded features.
 
         Raises:
-            InvalidHeads: The embedding has another length than the heads were fitted on.
+            InvalidHeads: They were recorded by heads with other exits.
         """
         import numpy as np
 
-        if embedding.shape != self.embedding.shape[1:]:
-            raise InvalidHeads(
-                f"the embedding has shape {embedding.shape}, "
-                f"the heads need {self.embedding.shape[1:]}"
-            )
-        surface = np.array([features.get(name, 0.0) for name in self.names], np.float32)
-        logits = EMBEDDING_SCALE * (self.embedding @ embedding) + self.surface @ surface
-        places = [int(name[len(_NGRAM) :]) for name in features if name.startswith(_NGRAM)]
-        if places:
-            values = np.array([features[f"{_NGRAM}{place}"] for place in places], np.float32)
-            logits = logits + NGRAM_SCALE * (self.ngrams[:, places] @ values)
-        slopes, intercepts = self.calibration.T
+        number = self._exit(int(features["layers"]))
+        logits = np.array([features["logit.facts"], features["logit.manner"]], np.float32)
+        return self._probabilities(logits, number)
+
+    def _exit(self, layers: int) -> int:
+        if layers not in self.exits:
+            raise InvalidHeads(f"there is no head after layer {layers}, only after {self.exits}")
+        return self.exits.index(layers)
+
+    def _logits(self, reading: Reading, number: int) -> Floats:
+        pooled = reading.tokens.mean(axis=0)
+        logits: Floats = self.weights[number] @ pooled + self.biases[number]
+        return logits
+
+    def _probabilities(self, logits: Floats, number: int) -> tuple[float, float]:
+        slopes, intercepts = self.calibration[number].T
         facts, manner = (slopes * logits + intercepts).tolist()
-        return Scores(_sigmoid(facts), _sigmoid(manner), features)
+        return _sigmoid(facts), _sigmoid(manner)
+
+    def _words(self, reading: Reading, text: str, number: int) -> tuple[Word, ...]:
+        """Share the logit out among words; pieces of one word count together."""
+        shares = (reading.tokens @ self.weights[number].T / len(reading.tokens)).astype(float)
+        shares -= shares.mean(axis=0)
+        found: list[tuple[int, int, float, float]] = []
+        for (start, end), (facts, manner) in zip(reading.spans, shares.tolist(), strict=True):
+            if start == end:
+                continue
+            if found and found[-1][1] == start and text[start - 1 : end].isalnum():
+                first, _, more_facts, more_manner = found[-1]
+                found[-1] = (first, end, more_facts + facts, more_manner + manner)
+            else:
+                found.append((start, end, facts, manner))
+        words = [
+            Word(text[start:end], round(facts, 4), round(manner, 4))
+            for start, end, facts, manner in found
+            if text[start].isalnum()
+        ]
+        words.sort(key=lambda word: -max(abs(word.facts), abs(word.manner)))
+        return tuple(words[:_WORDS])
 
     def dump(self) -> bytes:
         """Write the heads as safetensors; the same heads give the same bytes."""
@@ -112,27 +149,27 @@ class Heads:
 
         tensors = {name: getattr(self, name) for name in _TENSORS}
         # One key only: the order of several is not fixed.
-        about = json.dumps({"model": self.model, "names": self.names})
+        about = json.dumps({"encoder": self.encoder, "exits": self.exits})
         serialised: bytes = save(tensors, metadata={"heads": about})
         return serialised
 
     @classmethod
-    def build(cls, model: str, names: tuple[str, ...], **tensors: NDArray[np.float32]) -> Heads:
+    def build(cls, encoder: str, exits: tuple[int, ...], **tensors: Floats) -> Heads:
         """Put heads together and name them by their content."""
         import numpy as np
 
-        digest = hashlib.sha256(json.dumps([model, names]).encode())
+        digest = hashlib.sha256(json.dumps([encoder, exits]).encode())
         rounded = {name: np.ascontiguousarray(tensors[name], np.float32) for name in _TENSORS}
         for array in rounded.values():
             digest.update(array.tobytes())
-        return cls(model=model, names=names, fingerprint=digest.hexdigest()[:16], **rounded)
+        return cls(encoder=encoder, exits=exits, fingerprint=digest.hexdigest()[:16], **rounded)
 
     @classmethod
     def load(cls, content: bytes) -> Heads:
         """Read what `dump` wrote.
 
         Raises:
-            InvalidHeads: It is no such file, or it was fitted on other surface features.
+            InvalidHeads: It is no such file.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -140,14 +177,18 @@ class Heads:
         try:
             tensors: dict[str, Any] = load(content)
             about = json.loads(_metadata(content)["heads"])
-            heads = cls.build(str(about["model"]), tuple(about["names"]), **tensors)
+            exits = tuple(int(layers) for layers in about["exits"])
+            heads = cls.build(str(about["encoder"]), exits, **tensors)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InvalidHeads(f"these are no classifier heads: {error}") from error
         _check(heads)
         return heads
 
 
-_TENSORS = ("embedding", "surface", "ngrams", "calibration")
+_TENSORS = ("weights", "biases", "calibration", "sure")
+
+_WORDS = 6
+"""Words that are named at most."""
 
 
 def _metadata(content: bytes) -> dict[str, str]:
@@ -158,18 +199,19 @@ def _metadata(content: bytes) -> dict[str, str]:
 
 
 def _check(heads: Heads) -> None:
-    known = set(surface_features(""))
-    unknown = [name for name in heads.names if name not in known]
-    if unknown:
-        raise InvalidHeads(f"the heads use the feature {unknown[0]!r}, which is not computed here")
+    exits, shapes = len(heads.exits), {name: getattr(heads, name).shape for name in _TENSORS}
+    width = heads.weights.shape[-1]
+    expected = {
+        "weights": (exits, len(AXES), width),
+        "biases": (exits, len(AXES)),
+        "calibration": (exits, len(AXES), 2),
+        "sure": (exits, len(AXES), 2),
+    }
+    if shapes != expected:
+        raise InvalidHeads(f"these heads have shapes {shapes}, expected {expected}")
 
 
 def _sigmoid(logit: float) -> float:
     if logit >= 0:
         return 1 / (1 + math.exp(-logit))
     return 1 - 1 / (1 + math.exp(logit))
-
-
-def _bare(model: str) -> str:
-    """Leave out the organisation: servers call the same model by its long or its short name."""
-    return model.rsplit("/", 1)[-1].lower()

@@ -72,7 +72,7 @@ def show_answer_footer(console: Console, answer: Answer) -> None:
             console.print(Padding(text, (0, 0, 0, 2)))
     console.print()
     rows.append(("route", decision_line(answer.decision)))
-    rows.append(("why", plain(answer.decision.reason)))
+    rows.append(("why", plain(answer.decision.explained)))
     if answer.degraded:
         rows.append(("missing", _styled(plain(answer.degraded), "yellow")))
     total = duration(answer.timings_ms.get("total", 0.0))

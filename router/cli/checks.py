@@ -94,7 +94,7 @@ def _port(settings: Settings) -> Finding:
 async def _check_embedder(settings: Settings) -> list[Check]:
     return [
         await guarded("embedder", _embedder(settings), 60),
-        await guarded("policy", asyncio.to_thread(_policy, settings), 20),
+        await guarded("policy", _policy(settings), 60),
     ]
 
 
@@ -128,18 +128,23 @@ def _check_weights() -> None:
     find_bundle().weights()
 
 
-def _policy(settings: Settings) -> Finding:
-    from router.app import load_policy
-    from router.classify import shipped_heads
+async def _policy(settings: Settings) -> Finding:
+    from backends.base import Message
+    from router.app import open_decisions
     from router.errors import SettingsError
+    from router.evaluation.routing import decide
 
-    heads = shipped_heads()
+    question = (Message("user", "When do you open?"),)
     try:
-        policy = load_policy(settings.policy, heads)
+        async with open_decisions(settings) as steps:
+            await decide(steps, question)
+            began = perf_counter()
+            decision = await decide(steps, question)
+            taken = (perf_counter() - began) * 1000
     except SettingsError as error:
         hint = "Correct the file, or unset ROUTER_POLICY to use the policy that ships."
         return Finding("fail", "; ".join(error.problems), hint)
-    return Finding("ok", f"{policy.name}, and a classifier for {heads.model}")
+    return Finding("ok", f"{decision.policy} decides in {taken:.1f} ms")
 
 
 async def _check_model_servers(settings: Settings) -> list[Check]:

@@ -131,7 +131,7 @@ def _rows(told: Told) -> list[tuple[str, RenderableType]]:
     rows: list[tuple[str, RenderableType]] = []
     if told.decision:
         rows.append(("route", decision_line(told.decision)))
-        rows.append(("why", plain(told.decision.reason)))
+        rows.append(("why", plain(told.decision.explained)))
     if told.evidence:
         rows.append(("found", _found(told.evidence)))
     if told.answer:

@@ -5,6 +5,7 @@ A baseline that cannot be had here says so in words, as ``unavailable``, and the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,9 +16,10 @@ from router.evaluation.peer import Asked, NoPeer, ask_semantic_router, check_sem
 from router.evaluation.routing_report import agreement_figures, latency
 from router.tuning.baselines import best_constant, keyword_rules, tfidf
 from router.tuning.metrics import agreement
-from router.tuning.training import DEFAULT_DATA, embed_rows, training_rows
+from router.tuning.training import DEFAULT_DATA, training_rows
 
 if TYPE_CHECKING:
+    from backends.base import Vectors
     from router.policy import Route
     from router.tuning.rows import Row
 
@@ -93,7 +95,7 @@ def _tfidf(rows: Sequence[Row], train: Sequence[Row]) -> dict[str, Any]:
 def _semantic_router(rows: Sequence[Row], train: Sequence[Row], models: Path) -> dict[str, Any]:
     try:
         check_semantic_router()
-        vectors, model = embed_rows([*train, *rows], models)
+        vectors, model = asyncio.run(_embedded([*train, *rows], models))
         answered = ask_semantic_router(Asked(train, rows, vectors))
     except NoPeer as error:
         return {"unavailable": str(error)}
@@ -104,3 +106,11 @@ def _semantic_router(rows: Sequence[Row], train: Sequence[Row], models: Path) ->
         # The vectors are given to it, so this is the choice alone.
         "choice_ms": latency(answered.ms),
     }
+
+
+async def _embedded(rows: Sequence[Row], models: Path) -> tuple[Vectors, str]:
+    """Return the vectors of the texts and the name of what made them: the peer's encoder here."""
+    from backends.minilm import MiniLmEmbedder
+
+    async with MiniLmEmbedder.open(models, threads=2) as embedder:
+        return await embedder.embed([row.text for row in rows]), embedder.model

@@ -85,7 +85,7 @@ def _shaped(
             text = f"{_ended(row.text)} {choice.choice(pieces['suffix'])}"
         else:
             text = f"{choice.choice(pieces['prefix'])} {_quoted(choice, row.text)}"
-        yield replace(row, text=text, needs_manner=True, kind="shaped")
+        yield replace(row, text=text, needs_manner=True, kind="shaped", composed=True)
 
 
 def _wrapped(
@@ -95,7 +95,7 @@ def _wrapped(
         row = choice.choice(rows)
         lead = choice.choice(pieces["lead"])
         trail = f" {choice.choice(pieces['trail'])}" if choice.random() < 0.4 else ""
-        yield replace(row, text=f"{lead} {_ended(row.text)}{trail}", kind="wrapped")
+        yield replace(row, text=f"{lead} {_ended(row.text)}{trail}", kind="wrapped", composed=True)
 
 
 def _filled(
@@ -109,7 +109,7 @@ def _filled(
         if choice.random() < 0.2:
             text = f"{choice.choice(pieces['polite'])} {text[0].lower()}{text[1:]}"
         facts, manner = kind in _FACTUAL_KINDS, kind not in _PLAIN_KINDS
-        yield Row(_article(text), facts, manner, f"own-{kind}", kind)
+        yield Row(_article(text), facts, manner, f"own-{kind}", kind, composed=True)
 
 
 def _slot(text: str, pieces: Mapping[str, Sequence[str]]) -> str | None:
@@ -142,7 +142,7 @@ def _noisy(choice: random.Random, row: Row) -> Row:
         text = _mistyped(choice, text)
     else:
         text = _mistyped(choice, text.lower()).replace("'", "").replace(",", "")
-    return replace(row, text=text, kind="noisy")
+    return replace(row, text=text, kind="noisy", composed=True)
 
 
 def _mistyped(choice: random.Random, text: str) -> str:

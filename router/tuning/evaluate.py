@@ -1,22 +1,25 @@
-"""Measure heads that were just fitted on labelled rows, beside the baselines, for their card.
+"""Measure a classifier that was just fitted on labelled rows, beside the baselines, for its card.
 
 What ships is measured by ``router eval routing``, through the path that questions take.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.classify import Heads
+from backends.minilm import EarlyExitEncoder
+from router.classify import HeadsClassifier
 from router.policy import Decision, Policy, Route
 from router.tuning.baselines import baselines
 from router.tuning.metrics import Agreement, agreement, calibration_error
 from router.tuning.rows import Row
 
 if TYPE_CHECKING:
-    from backends.base import Vectors
+    from router.tuning.fitting import Fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,20 @@ class Report:
     certain_accuracy: float
 
 
-def decisions(
-    rows: Sequence[Row], embeddings: Vectors, heads: Heads, policy: Policy
-) -> list[Decision]:
-    """Decide every row as the router would without a judge."""
-    decided = []
-    for row, embedding in zip(rows, embeddings, strict=True):
-        scores = heads.score(embedding, heads.features(row.text))
-        decided.append(policy.decide(scores.needs_facts, scores.needs_manner))
-    return decided
+def decisions(rows: Sequence[Row], fitted: Fitted, policy: Policy, models: Path) -> list[Decision]:
+    """Decide every row as the router would without a judge.
+
+    Args:
+        models: Where built graphs are kept.
+    """
+
+    async def decide() -> list[Decision]:
+        async with EarlyExitEncoder.open(models, fitted.encoder) as encoder:
+            classifier = HeadsClassifier(encoder, fitted.heads)
+            scored = [await classifier.classify(row.text) for row in rows]
+        return [policy.decide(scores.needs_facts, scores.needs_manner) for scores in scored]
+
+    return asyncio.run(decide())
 
 
 def evaluate(

@@ -23,6 +23,9 @@ class Row:
     Attributes:
         source: Where it comes from; rows of one source are never split between fit and test.
         kind: What it exercises, such as ``"triple"`` or ``"transform"``; may be empty.
+        domain: The walk of life it comes from; may be empty.
+        topic: What the three rows of a triple are about; empty for others.
+        composed: Put together or disturbed by `compose`, instead of written by somebody.
     """
 
     text: str
@@ -30,6 +33,9 @@ class Row:
     needs_manner: bool
     source: str
     kind: str = ""
+    domain: str = ""
+    topic: str = ""
+    composed: bool = False
 
     @property
     def route(self) -> Route:
@@ -40,7 +46,7 @@ class Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read JSON lines with ``text``, ``needs_facts``, ``needs_manner``, ``source`` or ``domain``.
+    """Read JSON lines with ``text``, ``needs_facts``, ``needs_manner`` and ``source``.
 
     Raises:
         UnreadableRows: The file is missing, or a line is not such a row.
@@ -56,8 +62,11 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def own_rows(name: str) -> list[Row]:
-    """Read one of the example files that ship with this package, by name without suffix."""
-    return _rows(example_lines(name), name)
+    """Read one of the example files that ship with this package, by name without suffix.
+
+    Each file is a source of its own: one hand wrote it in one go.
+    """
+    return _rows(example_lines(name), name, f"own-{name}")
 
 
 def frames() -> Mapping[str, list[str]]:
@@ -75,25 +84,26 @@ def example_lines(name: str) -> list[str]:
     return resource.read_text(encoding="utf-8").splitlines()
 
 
-def _rows(lines: Iterable[str], name: str) -> list[Row]:
+def _rows(lines: Iterable[str], name: str, source: str | None = None) -> list[Row]:
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(_row(json.loads(line)))
+            rows.append(_row(json.loads(line), source))
         except (ValueError, KeyError, TypeError) as error:
             raise UnreadableRows(
                 f"{name}, line {number}: {type(error).__name__} {error}; expected text, "
-                "needs_facts, needs_manner and source or domain"
+                "needs_facts, needs_manner and source"
             ) from error
     return rows
 
 
-def _row(data: Mapping[str, Any]) -> Row:
-    source = data["source"] if "source" in data else f"own-{data['domain']}"
+def _row(data: Mapping[str, Any], source: str | None) -> Row:
     return Row(
         str(data["text"]),
         bool(data["needs_facts"]),
         bool(data["needs_manner"]),
-        str(source),
+        str(data["source"] if source is None else source),
         str(data.get("kind", "")),
+        str(data.get("domain", "")),
+        str(data.get("topic", "")),
     )

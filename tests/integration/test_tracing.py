@@ -36,7 +36,6 @@ async def test_one_hybrid_question_is_one_trace_with_a_span_a_step(
         "chat scripted",
         "embeddings hashing",
         "embeddings hashing",
-        "embeddings hashing",
         "execute_step condense",
         "execute_step done",
         "execute_step retrieve",

@@ -34,7 +34,6 @@ from router.tracing.setup import Tracing
 
 if TYPE_CHECKING:
     from agents.base import Agent
-    from backends.base import Vector
 
 RETURNS = "Unworn boots may be returned within 45 days of delivery for a full refund."
 SALARY = "Salary band C pays between 36,000 and 43,500 euros a year in Germany."
@@ -52,7 +51,7 @@ class FixedClassifier:
         self._scores = (needs_facts, needs_manner)
         self.questions: list[str] = []
 
-    async def classify(self, question: str, embedding: Vector) -> Scores:
+    async def classify(self, question: str) -> Scores:
         self.questions.append(question)
         return Scores(*self._scores, features={})
 
@@ -76,7 +75,6 @@ class World:
     store: MemoryStore = field(default_factory=MemoryStore)
 
     def parts(self) -> Parts:
-        embedder = TracedEmbedder(self.embedder, self.tracing, provider="hashing")
         quoting = self.quoting or ExtractiveGenerator(self.embedder)
         speaking = self._traced(self.model)
         agents: Mapping[Route, Agent] = {
@@ -88,8 +86,6 @@ class World:
         if isinstance(judge, ScriptedGenerator):
             judge = ModelJudge(TracedGenerator(judge, self.tracing, provider="scripted"))
         return Parts(
-            embedder=embedder,
-            shares_embedding=True,
             classifier=FixedClassifier(self.facts, self.manner),
             policy=self.policy,
             evidence=self._finder(limit=4),

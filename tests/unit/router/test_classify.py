@@ -1,146 +1,147 @@
-"""The classifier that ships: right on what is obvious, explainable, and tied to its embedder."""
+"""Heads over readings: when to stop early, what the words add, and what is refused."""
 
 from __future__ import annotations
-
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from backends.errors import Misconfigured
-from backends.minilm import MiniLmEmbedder
+from backends.questions import Reading
 from router.classify import (
     Heads,
     HeadsClassifier,
     InvalidHeads,
+    shipped_encoder,
     shipped_heads,
     shipped_policy,
 )
-from router.classify.features import feature_names, ngram_features, surface_features
-from router.policy import Route
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-F, B, H = Route.FACTUAL, Route.BEHAVIOURAL, Route.HYBRID
-OBVIOUS = [
-    (B, "Hi"),
-    (B, "Hello, how are you?"),
-    (B, "Thanks!"),
-    (B, "Thank you, that was helpful."),
-    (B, "Good morning"),
-    (B, "Bye"),
-    (F, "What is our returns policy?"),
-    (F, "How many days of annual leave do I get in Germany?"),
-    (F, "Can I expense a taxi to the airport?"),
-    (F, "List the countries we ship to"),
-    (F, "Who approves purchases above 5,000 euros?"),
-    (F, "when is the next payday"),
-    (F, "What is the capital of Australia?"),
-    (F, "How do I reset my VPN password?"),
-    (F, "Is breakfast included in the room rate?"),
-    (F, "Tell me the warranty period of the dishwasher."),
-    (F, "My card was stolen, what do I do?"),
-    (B, "Rewrite this in a friendly tone: Your payment is late and we will close the account."),
-    (B, "How would a pirate say hello?"),
-    (B, "Write a haiku about the sea."),
-    (B, "Translate into Spanish: The shop is closed today."),
-    (B, "Summarise the following text: The bus was late, and nobody had told the passengers."),
-    (B, "Write a Python function that adds two numbers."),
-    (B, "Give me five names for a coffee bar."),
-    (B, "What would a pirate say about Mondays?"),
-    (B, "Act as a strict teacher and scold me."),
-    (B, "Correct the spelling: I has recieved you're letter"),
-    (H, "Write a friendly reply to a customer asking how long they may return boots"),
-    (H, "Write our customer the current return policy in a warm tone"),
-    (H, "Explain our travel policy like I'm five"),
-    (H, "Answer as a pirate: what are your opening hours?"),
-    (H, "Give me our shipping costs as a table"),
-    (H, "Explain how vaccines work to a five-year-old"),
-    (H, "Write a tweet with our new opening hours"),
-]
 
 
-@pytest.fixture(scope="module")
-def heads() -> Heads:
-    return shipped_heads()
+class ScriptedEncoder:
+    """Reads what the test wants it to see, at one exit after the other."""
+
+    def __init__(self, readings: list[Reading], fingerprint: str = "twin") -> None:
+        self._readings = readings
+        self.fingerprint = fingerprint
+
+    async def read(self, text: str, enough: object) -> Reading:
+        assert callable(enough)
+        *earlier, deepest = self._readings
+        return next((reading for reading in earlier if enough(reading)), deepest)
 
 
-@pytest.fixture(scope="module")
-def vector(heads: Heads) -> NDArray[np.float32]:
-    direction = np.random.default_rng(1).normal(size=heads.embedding.shape[1])
-    return np.asarray(direction / np.linalg.norm(direction), np.float32)
-
-
-async def test_obvious_questions_go_where_they_should(
-    heads: Heads, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    policy = shipped_policy()
-    models: Path = tmp_path_factory.mktemp("models")
-    async with MiniLmEmbedder.open(models) as embedder:
-        classifier = HeadsClassifier(heads, embedder.model)
-        embeddings = await embedder.embed([question for _, question in OBVIOUS])
-        wrong = []
-        for (route, question), embedding in zip(OBVIOUS, embeddings, strict=True):
-            scores = await classifier.classify(question, embedding)
-            decision = policy.decide(scores.needs_facts, scores.needs_manner)
-            if decision.route is not route:
-                wrong.append((question, decision.route, decision.reason))
-
-    assert wrong == []
-
-
-def test_the_shipped_policy_belongs_to_the_shipped_heads(heads: Heads) -> None:
-    assert shipped_policy().heads == heads.fingerprint
-
-
-def test_an_embedder_of_another_model_is_refused(heads: Heads) -> None:
-    with pytest.raises(Misconfigured, match="fitted on all-MiniLM-L6-v2, but BAAI/bge-small"):
-        HeadsClassifier(heads, "BAAI/bge-small")
-
-
-def test_the_same_model_under_its_long_name_is_accepted(heads: Heads) -> None:
-    HeadsClassifier(heads, "sentence-transformers/all-MiniLM-L6-v2")
-
-
-def test_vectors_of_another_length_are_refused(heads: Heads) -> None:
-    with pytest.raises(InvalidHeads, match="384"):
-        heads.score(np.ones(8, np.float32), {})
-
-
-@given(text=st.text(max_size=3_000))
-def test_any_text_gets_two_probabilities(text: str) -> None:
-    heads = Heads.build(
-        "none",
-        feature_names(),
-        embedding=np.zeros((2, 2), np.float32),
-        surface=np.ones((2, len(feature_names())), np.float32),
-        ngrams=np.ones((2, 64), np.float32),
-        calibration=np.ones((2, 2), np.float32),
+def _heads(encoder: str = "twin") -> Heads:
+    """Facts along the first axis, manner along the second; sure beyond .1 and .9."""
+    weights = np.tile(np.eye(2, 4, dtype=np.float32), (2, 1, 1))
+    return Heads.build(
+        encoder,
+        (1, 2),
+        weights=weights,
+        biases=np.zeros((2, 2), np.float32),
+        calibration=np.tile(np.array([1.0, 0.0], np.float32), (2, 2, 1)),
+        sure=np.array([[[0.1, 0.9], [0.1, 0.9]], [[0, 1], [0, 1]]], np.float32),
     )
-    scores = heads.score(np.array([1.0, 0.0], np.float32), heads.features(text))
+
+
+def _reading(facts: float, manner: float, layers: int = 1) -> Reading:
+    return Reading(np.array([[facts, manner, 0, 0]], np.float32), [(0, 0)], layers)
+
+
+@pytest.mark.parametrize(
+    ("facts", "manner", "enough"),
+    [
+        (5, -5, True),
+        (5, 5, True),
+        (-5, 0, True),  # without facts the route is the same, whatever the manner
+        (0, 5, False),
+        (5, 0, False),
+    ],
+)
+def test_an_exit_is_enough_where_deeper_layers_could_not_change_the_route(
+    facts: float, manner: float, enough: bool
+) -> None:
+    assert _heads().enough(_reading(facts, manner)) is enough
+
+
+async def test_a_sure_question_is_read_no_deeper_than_the_first_exit() -> None:
+    encoder = ScriptedEncoder([_reading(5, 5), _reading(-5, -5, 2)])
+
+    scores = await HeadsClassifier(encoder, _heads()).classify("anything")
+
+    assert scores.features["layers"] == 1
+    assert scores.needs_facts > 0.9
+
+
+async def test_a_doubtful_question_is_read_to_the_end() -> None:
+    encoder = ScriptedEncoder([_reading(0.3, 0), _reading(-5, 5, 2)])
+
+    scores = await HeadsClassifier(encoder, _heads()).classify("anything")
+
+    assert scores.features["layers"] == 2
+    assert scores.needs_facts < 0.1
+
+
+def test_words_are_named_by_what_they_add_and_their_pieces_count_together() -> None:
+    text = "return policy, please"
+    spans = [(0, 0), (0, 6), (7, 10), (10, 13), (13, 14), (15, 21), (0, 0)]
+    tokens = np.zeros((7, 4), np.float32)
+    tokens[2, 0], tokens[3, 0], tokens[5, 1] = 7, 7, 3.5
+    scores = _heads().score(Reading(tokens, spans, 2), text)
+
+    policy, please, *_ = scores.words
+    assert (policy.text, please.text) == ("policy", "please")
+    assert policy.facts > please.manner > 0
+
+
+def test_what_the_tokens_add_sums_to_the_logit_over_the_average() -> None:
+    heads = shipped_heads()
+    tokens = np.random.default_rng(3).normal(size=(3, heads.weights.shape[-1])).astype(np.float32)
+    scores = heads.score(Reading(tokens, [(0, 2), (3, 5), (6, 8)], heads.exits[-1]), "ab cd ef")
+
+    assert sum(word.facts for word in scores.words) == pytest.approx(0, abs=1e-3)
+
+
+def test_recorded_features_give_the_same_probabilities_again() -> None:
+    heads = _heads()
+    scores = heads.score(_reading(0.7, -0.2, 2), "")
+
+    assert heads.replay(scores.features) == pytest.approx((scores.needs_facts, scores.needs_manner))
+
+
+def test_features_of_other_exits_cannot_be_replayed() -> None:
+    with pytest.raises(InvalidHeads, match="after layer 9"):
+        _heads().replay({"logit.facts": 0, "logit.manner": 0, "layers": 9})
+
+
+@given(tokens=arrays(np.float32, (3, 4), elements=st.floats(-1e6, 1e6, width=32)))
+def test_any_reading_gets_two_probabilities(tokens: np.ndarray) -> None:
+    scores = _heads().score(Reading(tokens, [(0, 0)] * 3, 2), "")
 
     assert 0 <= scores.needs_facts <= 1
     assert 0 <= scores.needs_manner <= 1
 
 
-def test_recorded_features_give_the_same_scores_again(
-    heads: Heads, vector: NDArray[np.float32]
-) -> None:
-    scores = heads.score(vector, heads.features("Which boots can I return, and how?"))
+def test_the_shipped_parts_belong_together() -> None:
+    import hashlib
 
-    assert heads.score(vector, scores.features) == scores
+    heads = shipped_heads()
+
+    assert shipped_policy().heads == heads.fingerprint
+    assert heads.encoder == hashlib.sha256(shipped_encoder()).hexdigest()[:16]
 
 
-def test_heads_that_were_written_read_back_the_same(heads: Heads) -> None:
+def test_heads_of_another_encoder_are_refused() -> None:
+    with pytest.raises(Misconfigured, match="belong to encoder other, not to twin"):
+        HeadsClassifier(ScriptedEncoder([]), _heads("other"))
+
+
+def test_heads_that_were_written_read_back_the_same() -> None:
+    heads = shipped_heads()
+
     assert Heads.load(heads.dump()).fingerprint == heads.fingerprint
-
-
-def test_writing_the_same_heads_gives_the_same_bytes(heads: Heads) -> None:
     assert heads.dump() == Heads.load(heads.dump()).dump()
 
 
@@ -150,82 +151,16 @@ def test_a_file_that_is_no_heads_is_refused(content: bytes) -> None:
         Heads.load(content)
 
 
-def test_heads_over_unknown_features_are_refused(heads: Heads) -> None:
+def test_heads_of_the_wrong_shape_are_refused() -> None:
+    heads = _heads()
     other = Heads.build(
-        heads.model,
-        ("shoe_size",),
-        embedding=heads.embedding,
-        surface=heads.surface[:, :1],
-        ngrams=heads.ngrams,
+        "twin",
+        (1, 2),
+        weights=heads.weights,
+        biases=heads.biases[:1],
         calibration=heads.calibration,
+        sure=heads.sure,
     )
 
-    with pytest.raises(InvalidHeads, match="shoe_size"):
+    with pytest.raises(InvalidHeads, match="biases"):
         Heads.load(other.dump())
-
-
-def test_scoring_a_question_takes_well_under_a_millisecond(
-    heads: Heads, vector: NDArray[np.float32]
-) -> None:
-    question = "How many days of annual leave do I get in Germany?"
-    durations = []
-    for _ in range(50):
-        start = time.perf_counter()
-        heads.score(vector, heads.features(question))
-        durations.append(time.perf_counter() - start)
-
-    assert min(durations) < 0.0005
-
-
-def test_every_text_has_the_same_features_in_the_same_order() -> None:
-    assert tuple(surface_features('Rewrite: "It is late."\n\nThanks!')) == feature_names()
-
-
-@pytest.mark.parametrize(
-    ("feature", "text"),
-    [
-        ("starts_wh", "Hello, could you please tell me: where do I park?"),
-        ("starts_create", "please write me a poem"),
-        ("starts_transform", "Kindly rephrase what I said"),
-        ("starts_role", "You are a pirate."),
-        ("greets", "good evening"),
-        ("thanks", "ok, thanks a lot"),
-        ("supplied", "Make this nicer: send me all of the files right now"),
-        ("code_marks", "```\nreturn 1\n```"),
-        ("limit", "Tell me in exactly three short sentences"),
-        ("audience", "Explain it to a five-year-old"),
-        ("language", "now in French"),
-        ("would_say", "What would a pirate say?"),
-        ("asks_plainly", "When do you open?"),
-        ("asks_shaped", "When do you open? Answer in a friendly tone."),
-    ],
-)
-def test_a_feature_sees_what_its_name_says(feature: str, text: str) -> None:
-    assert surface_features(text)[feature] > 0
-
-
-@pytest.mark.parametrize(
-    ("feature", "text"),
-    [
-        ("would_say", "What would you recommend?"),
-        ("asks_plainly", "Write a poem. Do you like it?"),
-        ("supplied", "Opening hours: Sunday"),
-        ("greets", "history of the harbour"),
-    ],
-)
-def test_a_feature_does_not_see_what_is_not_there(feature: str, text: str) -> None:
-    assert surface_features(text)[feature] == 0
-
-
-def test_hashed_words_are_of_unit_length() -> None:
-    values = ngram_features("which boots may I return", 4_096).values()
-
-    assert sum(value * value for value in values) == pytest.approx(1)
-
-
-def test_the_middle_of_a_long_text_is_read_by_its_length_alone() -> None:
-    start, middle, end = "Summarise this. " * 50, "pirate " * 500, "the last words " * 20
-
-    assert surface_features(start + middle + end) == surface_features(
-        start + middle.replace("pirate", "sailor") + end
-    )
