@@ -12,6 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
+from router.costs import AXES
+from router.costs import Costs as Costs
+
 
 class Route(StrEnum):
     """Who answers."""
@@ -78,38 +81,6 @@ class Decision:
         return f"{self.reason}; weightiest words: {', '.join(map(_weighed, self.words[:_SHOWN]))}"
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What a wrong answer to each of the two questions costs, in any one unit.
-
-    Rows are what the question needed, columns what was assumed; a right assumption costs nothing:
-
-        ===============  ==================  ===================
-        .                facts assumed       no facts assumed
-        facts needed     0                   ``missed_facts``
-        facts not needed ``needless_facts``  0
-        ===============  ==================  ===================
-
-    and likewise for manner. The threshold of least expected cost is needless / (needless + missed)
-    (Elkan 2001, "The foundations of cost-sensitive learning").
-    """
-
-    missed_facts: float = 1.0
-    needless_facts: float = 1.0
-    missed_manner: float = 1.0
-    needless_manner: float = 1.0
-
-    @property
-    def facts_threshold(self) -> float:
-        """Probability of needing facts from which assuming so is cheaper."""
-        return self.needless_facts / (self.needless_facts + self.missed_facts)
-
-    @property
-    def manner_threshold(self) -> float:
-        """Probability of needing manner from which assuming so is cheaper."""
-        return self.needless_manner / (self.needless_manner + self.missed_manner)
-
-
 _FALLBACKS: Mapping[Route, Route | None] = MappingProxyType(
     {Route.HYBRID: Route.FACTUAL, Route.BEHAVIOURAL: None, Route.FACTUAL: None}
 )
@@ -128,8 +99,8 @@ class Policy:
             a decision is uncertain.
         uncertain_route: Where uncertain questions go when no judge decides; None keeps the likelier
             route.
-        costs: What the thresholds were derived from, kept for whoever tunes next; deciding reads
-            only the thresholds.
+        costs: What the thresholds follow from; deciding reads only the thresholds. A policy file
+            with costs and no thresholds gets the thresholds of least expected cost.
         fallbacks: Where to go when a route's backend is down; None for nowhere.
         evidence_min_support: Probability, 0..1, below which evidence counts as insufficient. The
             default is stricter than the threshold that `python -m router.tuning.fit_evidence`
@@ -144,14 +115,31 @@ class Policy:
     manner_threshold: float = 0.5
     uncertain_band: float = 0.15
     uncertain_route: Route | None = None
-    costs: Costs = Costs()
+    costs: Costs = field(default_factory=Costs)
     fallbacks: Mapping[Route, Route | None] = field(default_factory=lambda: _FALLBACKS)
     evidence_min_support: float = 0.27
+
+    def __post_init__(self) -> None:
+        """Check the thresholds against the costs.
+
+        Raises:
+            InvalidPolicy: They contradict each other.
+        """
+        given = {"facts": self.facts_threshold, "manner": self.manner_threshold}
+        if problems := self.costs.contradictions(given):
+            raise InvalidPolicy("; ".join(problems))
 
     @property
     def name(self) -> str:
         """How it is shown: ``"policy-1"``."""
         return f"policy-{self.version}"
+
+    @property
+    def rules(self) -> str:
+        """Its thresholds and the costs that made them, in one line for whoever operates it."""
+        facts = f"facts from {_short(self.facts_threshold)}{_made_by(self.costs, 'facts')}"
+        manner = f"manner from {_short(self.manner_threshold)}{_made_by(self.costs, 'manner')}"
+        return f"{facts}, {manner}, uncertain within {_short(self.uncertain_band)}"
 
     def decide(
         self,
@@ -209,8 +197,11 @@ class Policy:
     def from_json(cls, text: str) -> Policy:
         """Read a policy; keys that are absent keep their defaults.
 
+        Thresholds that are absent follow from the costs, where there are any (`Costs`).
+
         Raises:
-            InvalidPolicy: Not JSON, or a key is unknown or has an unusable value; names them all.
+            InvalidPolicy: Not JSON, a key is unknown or has an unusable value, or a threshold is
+                not the one that the costs make; names them all.
         """
         try:
             data = json.loads(text)
@@ -271,6 +262,13 @@ def _short(probability: float) -> str:
     return f"{probability:.2f}".removeprefix("0")
 
 
+def _made_by(costs: Costs, axis: str) -> str:
+    if not costs.tell_of(axis):
+        return ""
+    missed, needless = costs.of(axis)
+    return f" (missed {missed:g}, needless {needless:g})"
+
+
 _SHOWN = 3
 
 
@@ -310,9 +308,18 @@ def _from_data(data: object) -> Policy:
                 values[key] = read(data[key])
             except (ValueError, TypeError) as error:
                 problems.append(f"{key}: {error}")
+    problems += _settled(values)
     if problems:
         raise InvalidPolicy("; ".join(problems))
     return Policy(**values)
+
+
+def _settled(values: dict[str, Any]) -> list[str]:
+    """Fill in the thresholds that the costs make; returns what contradicts them."""
+    costs: Costs = values.get("costs", Costs())
+    for axis, made in costs.thresholds().items():
+        values.setdefault(f"{axis}_threshold", made)
+    return costs.contradictions({axis: values[f"{axis}_threshold"] for axis in AXES})
 
 
 def _number(low: float, high: float, what: str) -> Any:

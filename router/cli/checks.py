@@ -139,12 +139,13 @@ async def _policy(settings: Settings) -> Finding:
         async with open_decisions(settings) as steps:
             await decide(steps, question)
             began = perf_counter()
-            decision = await decide(steps, question)
+            await decide(steps, question)
             taken = (perf_counter() - began) * 1000
     except SettingsError as error:
         hint = "Correct the file, or unset ROUTER_POLICY to use the policy that ships."
         return Finding("fail", "; ".join(error.problems), hint)
-    return Finding("ok", f"{decision.policy} decides in {taken:.1f} ms")
+    detail = f"{steps.policy.name} decides in {taken:.1f} ms: {steps.policy.rules}"
+    return Finding("ok", detail)
 
 
 async def _check_model_servers(settings: Settings) -> list[Check]:

@@ -139,6 +139,47 @@ def test_costs_give_the_threshold_of_least_expected_cost() -> None:
     assert assume == pytest.approx(do_not)
 
 
+def test_a_policy_file_with_costs_and_no_thresholds_gets_those_of_least_cost() -> None:
+    policy = Policy.from_json('{"costs": {"missed_facts": 3, "needless_manner": 4}}')
+
+    assert (policy.facts_threshold, policy.manner_threshold) == (0.25, 0.8)
+
+
+def test_costs_of_one_need_leave_the_threshold_of_the_other_to_the_file() -> None:
+    policy = Policy.from_json('{"costs": {"missed_facts": 3}, "manner_threshold": 0.6}')
+
+    assert (policy.facts_threshold, policy.manner_threshold) == (0.25, 0.6)
+
+
+def test_a_threshold_that_was_rounded_does_not_contradict_its_costs() -> None:
+    policy = Policy.from_json('{"costs": {"missed_facts": 2}, "facts_threshold": 0.3333}')
+
+    assert policy.facts_threshold == 0.3333
+
+
+def test_a_threshold_that_is_not_the_one_of_the_costs_is_refused_with_both_values() -> None:
+    text = '{"costs": {"missed_facts": 3}, "facts_threshold": 0.5, "colour": 1}'
+    with pytest.raises(InvalidPolicy) as refused:
+        Policy.from_json(text)
+
+    assert "colour: unknown key" in str(refused.value)
+    assert (
+        "facts_threshold: it is 0.5, but the costs (missed_facts 3, needless_facts 1) make it 0.25;"
+        " leave facts_threshold out to take 0.25, or leave the two costs out to keep 0.5"
+    ) in str(refused.value)
+
+
+def test_no_policy_can_be_made_whose_costs_and_thresholds_contradict_each_other() -> None:
+    with pytest.raises(InvalidPolicy, match=r"manner_threshold: it is 0\.5.* make it 0\.2"):
+        Policy(costs=Costs(missed_manner=4.0))
+
+
+def test_the_rules_of_a_policy_name_the_costs_that_made_them() -> None:
+    assert Policy.from_json('{"costs": {"missed_facts": 3}}').rules == (
+        "facts from .25 (missed 3, needless 1), manner from .50, uncertain within .15"
+    )
+
+
 @given(policies)
 def test_a_policy_that_was_written_down_reads_back_the_same(policy: Policy) -> None:
     assert Policy.from_json(policy.to_json()) == policy
