@@ -98,7 +98,7 @@ class EvidenceFinder:
         Raises:
             BackendError: The store or the embedder failed.
         """
-        words = query or (without_manner(task.question) if hybrid else task.question)
+        words = query or words_to_find(task, hybrid=hybrid)
         searched = f"{words}\n{task.carried}" if task.carried else words
         embedding = (await self._embedder.embed([searched]))[0]
         most = max(self._limit, CANDIDATES)
@@ -146,6 +146,11 @@ class EvidenceFinder:
             )
             for hit, cut in zip(first, spans, strict=True)
         ]
+
+
+def words_to_find(task: Task, *, hybrid: bool) -> str:
+    """Return what is searched for first: the question, for hybrid answers without its manner."""
+    return without_manner(task.question) if hybrid else task.question
 
 
 def current(found: Sequence[ScoredPassage], query: str) -> Sequence[ScoredPassage]:

@@ -42,7 +42,8 @@ from router.errors import SettingsError
 from router.policy import InvalidPolicy, Policy, Route
 from router.request import MAX_RESULTS
 from router.search import Search
-from router.steps import Parts, Steps
+from router.state import Parts
+from router.steps import Steps
 from router.tracing.ports import (
     TracedEmbedder,
     TracedGenerator,
@@ -277,6 +278,7 @@ def _parts(opened: _Opened, policy: Policy, classifier: Classifier) -> Parts:
         judge_timeout_s=settings.timeouts.judge,
         condenser=condenser,
         condense_timeout_s=settings.timeouts.condense,
+        probe_timeout_s=settings.timeouts.probe,
     )
 
 

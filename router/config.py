@@ -61,6 +61,9 @@ class Timeouts(BaseModel):
     """One call to a rerank server; after that the ranking of the search stands."""
     condense: Seconds = 2.0
     """The model's standalone question; after that the one by rules stands."""
+    probe: Seconds = 1.0
+    """One look into the documents when the classifier is uncertain whether facts are needed; after
+    that its decision stands."""
     judge: Seconds = 3.0
     """The judge's verdict; after that the classifier's decision stands."""
 

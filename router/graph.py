@@ -1,6 +1,6 @@
 """THE MAIN PATH. A question goes through these steps, along these edges.
 
-    condense → classify → (escalate) → behavioural | retrieve → factual | hybrid → done
+    condense → classify → (probe) → (escalate) → behavioural | retrieve → factual | hybrid → done
 
 The steps themselves are in `router.steps`; this is the only file that knows LangGraph.
 """
@@ -19,7 +19,8 @@ from langgraph.runtime import Runtime
 from router import steps
 from router.answer import Answer
 from router.policy import Route
-from router.steps import State, Steps
+from router.state import Run, State
+from router.steps import Steps
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -35,7 +36,7 @@ class Asked(TypedDict, total=False):
     messages: Annotated[list[AnyMessage], add_messages]
     question: str
     principal: str
-    run: steps.Run
+    run: Run
 
 
 class Answered(TypedDict, total=False):
@@ -73,7 +74,9 @@ def _joined(node: Callable[[str], Node]) -> Graph:
 
     graph.add_edge(START, "condense")
     graph.add_edge("condense", "classify")
-    graph.add_conditional_edges("classify", after_classify, ["escalate", "behavioural", "retrieve"])
+    deciding = ["escalate", "behavioural", "retrieve"]
+    graph.add_conditional_edges("classify", after_classify, ["probe", *deciding])
+    graph.add_conditional_edges("probe", after_probe, deciding)
     graph.add_conditional_edges("escalate", by_route, ["behavioural", "retrieve"])
     graph.add_conditional_edges(
         "retrieve", after_retrieve, ["factual", "hybrid", "reformulate", "abstain"]
@@ -90,7 +93,12 @@ def _joined(node: Callable[[str], Node]) -> Graph:
 
 
 def after_classify(state: State) -> str:
-    """An uncertain decision goes to the judge, if there is one."""
+    """Doubt about facts looks into the documents, if there are any."""
+    return "probe" if state.get("must_probe") else after_probe(state)
+
+
+def after_probe(state: State) -> str:
+    """A decision that is still uncertain goes to the judge, if there is one."""
     return "escalate" if state.get("must_escalate") else by_route(state)
 
 

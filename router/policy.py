@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
 from router.costs import AXES
 from router.costs import Costs as Costs
+from router.probe import SUPPORT, Probe
+from router.values import number, numbers, text, whole_number
 
 
 class Route(StrEnum):
@@ -56,7 +58,8 @@ class Decision:
             as it does not explore. Off-policy evaluation divides by it.
         uncertain: The margin lies within the policy's uncertain band.
         decided_by: Who had the last word.
-        features: What the classifier measured by name, so that a replay needs no model.
+        features: What the classifier measured by name, and ``probe.support`` where the documents
+            were looked into, so that a replay needs neither a model nor documents.
         words: Those that weighed most, as the question has them. Content, unlike all the rest:
             where content is not to be kept, they are not.
     """
@@ -101,6 +104,7 @@ class Policy:
             route.
         costs: What the thresholds follow from; deciding reads only the thresholds. A policy file
             with costs and no thresholds gets the thresholds of least expected cost.
+        probe: What a look into the documents does to a decision that is uncertain about facts.
         fallbacks: Where to go when a route's backend is down; None for nowhere.
         evidence_min_support: Probability, 0..1, below which evidence counts as insufficient. The
             default is stricter than the threshold that `python -m router.tuning.fit_evidence`
@@ -116,6 +120,7 @@ class Policy:
     uncertain_band: float = 0.15
     uncertain_route: Route | None = None
     costs: Costs = field(default_factory=Costs)
+    probe: Probe = field(default_factory=Probe)
     fallbacks: Mapping[Route, Route | None] = field(default_factory=lambda: _FALLBACKS)
     evidence_min_support: float = 0.27
 
@@ -136,10 +141,11 @@ class Policy:
 
     @property
     def rules(self) -> str:
-        """Its thresholds and the costs that made them, in one line for whoever operates it."""
+        """Its thresholds, the costs that made them and so on, in one line for who operates it."""
         facts = f"facts from {_short(self.facts_threshold)}{_made_by(self.costs, 'facts')}"
         manner = f"manner from {_short(self.manner_threshold)}{_made_by(self.costs, 'manner')}"
-        return f"{facts}, {manner}, uncertain within {_short(self.uncertain_band)}"
+        probe = f"probe weight {self.probe.weight:g}" if self.probe.weight else "no probe"
+        return f"{facts}, {manner}, uncertain within {_short(self.uncertain_band)}, {probe}"
 
     def decide(
         self,
@@ -154,14 +160,23 @@ class Policy:
         Args:
             needs_facts: Probability, 0..1.
             needs_manner: Probability, 0..1.
-            features: Kept with the decision.
-            words: Likewise.
+            features: Kept with the decision. Where they hold ``probe.support`` and this policy
+                would have looked into the documents (`probes`), it moves the need of facts first.
+            words: Kept likewise.
         """
+        looked = ""
+        found = (features or {}).get(SUPPORT)
+        if found is not None and self.probes(needs_facts):
+            looked = (
+                f"; before a look into the documents, whose support is {_short(found)}, "
+                f"facts were {_short(needs_facts)}"
+            )
+            needs_facts = self.probe.moved(needs_facts, found)
         likelier = self._route(needs_facts, needs_manner)
         margin = self._margin(needs_facts, needs_manner)
         uncertain = margin < self.uncertain_band
         route = (self.uncertain_route or likelier) if uncertain else likelier
-        reason = self._reason(needs_facts, needs_manner)
+        reason = self._reason(needs_facts, needs_manner) + looked
         if uncertain:
             reason += f"; uncertain by a margin of {_short(margin)}"
         if route is not likelier:
@@ -176,6 +191,12 @@ class Policy:
             uncertain=uncertain,
             features=features or {},
             words=words,
+        )
+
+    def probes(self, needs_facts: float) -> bool:
+        """Whether the classifier's probability of needing facts is worth a look into documents."""
+        return self.probe.weight > 0 and (
+            abs(needs_facts - self.facts_threshold) < self.uncertain_band
         )
 
     def judged(self, decision: Decision, needs_facts: bool, needs_manner: bool) -> Decision:
@@ -290,7 +311,8 @@ def _as_data(policy: Policy) -> dict[str, Any]:
         "manner_threshold": policy.manner_threshold,
         "uncertain_band": policy.uncertain_band,
         "uncertain_route": policy.uncertain_route,
-        "costs": {name: getattr(policy.costs, name) for name in Costs.__dataclass_fields__},
+        "costs": asdict(policy.costs),
+        "probe": asdict(policy.probe),
         "fallbacks": dict(policy.fallbacks),
         "evidence_min_support": policy.evidence_min_support,
     }
@@ -322,29 +344,6 @@ def _settled(values: dict[str, Any]) -> list[str]:
     return costs.contradictions({axis: values[f"{axis}_threshold"] for axis in AXES})
 
 
-def _number(low: float, high: float, what: str) -> Any:
-    def read(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"expected {what}, got {value!r}")
-        if not low <= value <= high:
-            raise ValueError(f"expected {what}, got {value!r}")
-        return float(value)
-
-    return read
-
-
-def _version(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"expected a whole number from 1, got {value!r}")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a string, got {value!r}")
-    return value
-
-
 def _route_or_none(value: object) -> Route | None:
     if value is None:
         return None
@@ -353,16 +352,6 @@ def _route_or_none(value: object) -> Route | None:
     except ValueError as error:
         names = ", ".join(Route)
         raise ValueError(f"expected one of {names} or null, got {value!r}") from error
-
-
-def _costs(value: object) -> Costs:
-    if not isinstance(value, dict):
-        raise TypeError(f"expected an object, got {value!r}")
-    unknown = set(value) - set(Costs.__dataclass_fields__)
-    if unknown:
-        raise ValueError(f"unknown cost {sorted(unknown)[0]!r}")
-    positive = _number(1e-9, 1e9, "a number above 0")
-    return Costs(**{name: positive(cost) for name, cost in value.items()})
 
 
 def _fallbacks(value: object) -> Mapping[Route, Route | None]:
@@ -376,16 +365,25 @@ def _fallbacks(value: object) -> Mapping[Route, Route | None]:
     return MappingProxyType(read)
 
 
-_probability = _number(0.0, 1.0, "a probability from 0 to 1")
+_probability = number(0.0, 1.0, "a probability from 0 to 1")
+_cost = number(1e-9, 1e9, "a number above 0")
 _READERS: Mapping[str, Any] = MappingProxyType(
     {
-        "version": _version,
-        "heads": _text,
+        "version": whole_number,
+        "heads": text,
         "facts_threshold": _probability,
         "manner_threshold": _probability,
         "uncertain_band": _probability,
         "uncertain_route": _route_or_none,
-        "costs": _costs,
+        "costs": numbers(Costs, dict.fromkeys(Costs.__dataclass_fields__, _cost), "cost"),
+        "probe": numbers(
+            Probe,
+            {
+                "weight": number(0.0, 2.0, "a weight from 0 to 2"),
+                "centre": number(-5.0, 5.0, "a logit from -5 to 5"),
+            },
+            "key",
+        ),
         "fallbacks": _fallbacks,
         "evidence_min_support": _probability,
     }

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from agents.base import Agent, Cited, Evidence, Reply, Task, Token
+from agents.base import Cited, Reply, Task, Token
 from agents.condense_model import rewrite
 from agents.errors import AgentError, named_by_caller
-from agents.evidence import abstention, reformulated
+from agents.evidence import abstention, reformulated, words_to_find
 from backends.errors import BackendError
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
-from router.errors import DeadlineExceeded, RouterError, router_error, translated
+from router.errors import DeadlineExceeded, router_error, translated
 from router.messages import from_langchain, to_langchain
-from router.policy import Decision, Policy, Route
+from router.policy import Decision, Route
+from router.probe import SUPPORT
 from router.request import Request, read_request
+from router.state import Parts, Run, State
 from router.tracing import names
-from router.tracing.steps import Trace, decision_attributes, step_span
+from router.tracing.steps import Trace, decision_attributes, evidence_attributes, step_span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,15 +32,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from agents.base import AgentEvent
-    from agents.condense_model import ModelCondenser
-    from agents.evidence import EvidenceFinder
-    from backends.base import Judge
-    from router.classify import Classifier
-    from router.tracing.setup import Tracing
 
 NAMES: Final = (
     "condense",
     "classify",
+    "probe",
     "escalate",
     "retrieve",
     "reformulate",
@@ -62,53 +60,6 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 Emit = Callable[[Event], None]
 Update = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What belongs to one question from beginning to end."""
-
-    request: Request
-    trace: Trace
-    deadline: float
-    """On the event loop's clock."""
-
-
-class State(TypedDict, total=False):
-    """What the steps hand on. ``route`` is the one to follow now, ``decision`` the one made."""
-
-    run: Run
-    task: Task
-    decision: Decision
-    must_escalate: bool
-    route: Route
-    query: str
-    evidence: Evidence
-    searches: int
-    may_reformulate: bool
-    failure: RouterError
-    degraded: str
-    reply: Reply
-    timings: dict[str, float]
-    first_token_ms: float | None
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the steps work with; made by ``router.app``, or by a test from twins."""
-
-    classifier: Classifier
-    policy: Policy
-    evidence: EvidenceFinder | None
-    """None where questions are decided and never answered."""
-    agents: Mapping[Route, Agent]
-    judge: Judge | None
-    tracing: Tracing
-    request_timeout_s: float
-    judge_timeout_s: float
-    condenser: ModelCondenser | None = None
-    condense_timeout_s: float = 2.0
 
 
 class Steps:
@@ -172,6 +123,8 @@ class Steps:
         state: dict[str, Any] = {"run": run}
         for name in ("condense", "classify"):
             state |= await self.run(name, state, _unheard)
+        if state["must_probe"]:
+            state |= await self.run("probe", state, _unheard)
         if state["must_escalate"]:
             state |= await self.run("escalate", state, _unheard)
         decision: Decision = state["decision"]
@@ -199,31 +152,36 @@ class Steps:
         return {"task": task}
 
     async def _classify(self, state: State, emit: Emit, span: Span) -> Update:
-        task, run = state["task"], state["run"]
-        scores = await self._parts.classifier.classify(task.question)
+        scores = await self._parts.classifier.classify(state["task"].question)
         decision = self._parts.policy.decide(
             scores.needs_facts, scores.needs_manner, features=scores.features, words=scores.words
         )
-        if run.request.route is not None:
-            decision = self._parts.policy.forced(run.request.route, decision)
-        elif run.request.schema is not None and decision.route is Route.FACTUAL:
-            # A schema is a format, and only a model can keep to it.
-            decision = replace(
-                decision,
-                route=Route.HYBRID,
-                reason=f"{decision.reason}; a JSON schema is asked for",
-            )
-        must_escalate = decision.uncertain and decision.decided_by == "classifier"
-        must_escalate = must_escalate and self._may_escalate(run.request)
-        span.set_attributes(decision_attributes(decision))
-        update: Update = {
-            "decision": decision,
-            "route": decision.route,
-            "must_escalate": must_escalate,
-        }
-        if not must_escalate:
-            self._announce(run, decision, emit)
-        return update
+        return self._made(state, decision, emit, span, may_probe=True)
+
+    async def _probe(self, state: State, emit: Emit, span: Span) -> Update:
+        finder, policy, decision = self._parts.evidence, self._parts.policy, state["decision"]
+        assert finder is not None, "only existing documents are looked into"
+        found: Update = {}
+        try:
+            async with asyncio.timeout(self._parts.probe_timeout_s):
+                evidence = await finder.find(
+                    state["task"], hybrid=decision.needs_manner >= policy.manner_threshold
+                )
+        except (BackendError, TimeoutError) as error:
+            # The classifier's decision stands; a probe is a help, not a requirement.
+            span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
+        else:
+            found = {"probed": evidence}
+            span.set_attributes(evidence_attributes(evidence))
+            if evidence.passages:
+                # Nothing at all says what the asker may see, not what the question needs.
+                decision = policy.decide(
+                    decision.needs_facts,
+                    decision.needs_manner,
+                    features={**decision.features, SUPPORT: evidence.support},
+                    words=decision.words,
+                )
+        return found | self._made(state, decision, emit, span, may_probe=False)
 
     async def _escalate(self, state: State, emit: Emit, span: Span) -> Update:
         judge, decision = self._parts.judge, state["decision"]
@@ -245,25 +203,17 @@ class Steps:
     async def _retrieve(self, state: State, emit: Emit, span: Span) -> Update:
         hybrid = state["route"] is Route.HYBRID
         assert self._parts.evidence is not None, "who answers has documents"
-        evidence = await self._parts.evidence.find(
-            state["task"], hybrid=hybrid, query=state.get("query")
-        )
+        task, query, evidence = state["task"], state.get("query"), state.get("probed")
+        words = query or words_to_find(task, hybrid=hybrid)
+        probed = evidence is not None and evidence.query == words
+        if evidence is None or not probed:
+            evidence = await self._parts.evidence.find(task, hybrid=hybrid, query=query)
         searches = state.get("searches", 0) + 1
-        span.set_attributes(
-            {
-                names.EVIDENCE_SUFFICIENT: evidence.sufficient,
-                names.EVIDENCE_SUPPORT: evidence.support,
-                names.EVIDENCE_PASSAGES: len(evidence.passages),
-                names.ATTEMPT: searches,
-            }
-        )
-        if evidence.reranked_by:
-            span.set_attribute(names.RERANKED_BY, evidence.reranked_by)
-        if evidence.not_reranked:
-            span.set_attribute(names.RERANK_FAILURE, evidence.not_reranked)
+        span.set_attributes(evidence_attributes(evidence))
+        span.set_attributes({names.ATTEMPT: searches, names.EVIDENCE_PROBED: probed})
         emit(EvidenceFound(evidence))
         other_words = reformulated(evidence.query) != evidence.query
-        asked_by_somebody = bool(state["task"].principals)
+        asked_by_somebody = bool(task.principals)
         return {
             "evidence": evidence,
             "searches": searches,
@@ -356,6 +306,36 @@ class Steps:
             f"The question took longer than {self._parts.request_timeout_s:g} s, "
             f"in the step {step!r}. Raise timeouts.request if that is expected."
         )
+
+    def _made(
+        self, state: State, decision: Decision, emit: Emit, span: Span, *, may_probe: bool
+    ) -> Update:
+        """Hand on a decision, and who else has to be heard before it stands."""
+        parts, run = self._parts, state["run"]
+        decision = self._as_asked(run.request, decision)
+        doubtful = decision.uncertain and decision.decided_by == "classifier"
+        documents = parts.evidence is not None and bool(state["task"].principals)
+        probing = may_probe and documents and doubtful and parts.policy.probes(decision.needs_facts)
+        escalating = not probing and doubtful and self._may_escalate(run.request)
+        span.set_attributes(decision_attributes(decision))
+        if not (probing or escalating):
+            self._announce(run, decision, emit)
+        return {
+            "decision": decision,
+            "route": decision.route,
+            "must_probe": probing,
+            "must_escalate": escalating,
+        }
+
+    def _as_asked(self, request: Request, decision: Decision) -> Decision:
+        """Let the caller have the route and the format that was insisted on."""
+        if request.route is not None:
+            return self._parts.policy.forced(request.route, decision)
+        if request.schema is not None and decision.route is Route.FACTUAL:
+            # A schema is a format, and only a model can keep to it.
+            reason = f"{decision.reason}; a JSON schema is asked for"
+            return replace(decision, route=Route.HYBRID, reason=reason)
+        return decision
 
     def _announce(self, run: Run, decision: Decision, emit: Emit) -> None:
         run.trace.decided(decision)

@@ -17,6 +17,7 @@ ROUTE_COLOURS: Final = {"factual": "cyan", "hybrid": "magenta", "behavioural": "
 STEP_COLOURS: Final = {
     "condense": "bright_black",
     "classify": "blue",
+    "probe": "green",
     "escalate": "bright_blue",
     "retrieve": "green",
     "reformulate": "bright_green",

@@ -18,6 +18,7 @@ from backends.base import Message
 from router.tracing import names
 
 if TYPE_CHECKING:
+    from agents.base import Evidence
     from router.answer import Answer
     from router.policy import Decision
     from router.tracing.setup import Tracing
@@ -161,6 +162,20 @@ def decision_attributes(decision: Decision) -> dict[str, str | float | bool]:
         names.DECIDED_BY: decision.decided_by,
         names.REASON: decision.reason,
     }
+
+
+def evidence_attributes(evidence: Evidence) -> dict[str, str | float | bool]:
+    """What a search came to, without what it searched for."""
+    attributes: dict[str, str | float | bool] = {
+        names.EVIDENCE_SUFFICIENT: evidence.sufficient,
+        names.EVIDENCE_SUPPORT: evidence.support,
+        names.EVIDENCE_PASSAGES: len(evidence.passages),
+    }
+    if evidence.reranked_by:
+        attributes[names.RERANKED_BY] = evidence.reranked_by
+    if evidence.not_reranked:
+        attributes[names.RERANK_FAILURE] = evidence.not_reranked
+    return attributes
 
 
 def mark_failed(span: Span, error: BaseException) -> None:

@@ -16,6 +16,7 @@ from backends.ingest import ingest_bytes
 from backends.memory.embedder import HashingEmbedder
 from backends.principals import parse_principals
 from router import Policy, Router, Settings, SettingsError
+from router.probe import SUPPORT, Probe
 from tests.support.server import served_router
 
 RETURNS = b"Unworn boots may be returned within 45 days of delivery for a full refund."
@@ -103,6 +104,31 @@ async def test_a_policy_file_decides_instead_of_the_one_that_ships(
 
     assert decision.policy == "policy-7"
     assert decision.route == "behavioural"
+
+
+async def test_doubt_about_facts_is_settled_by_what_the_documents_hold(
+    database_url: str, tmp_path: Path
+) -> None:
+    always = Policy(uncertain_band=1.0, probe=Probe(weight=1.0, centre=0.0))
+    policy = tmp_path / "policy.json"
+    policy.write_text(always.to_json(), encoding="utf-8")
+    settings = Settings(home=tmp_path, database_url=SecretStr(database_url), policy=policy)
+
+    async with Router.open(settings) as router:
+        before = await router.decide(QUESTION, principal="user:ana")
+        await ingest_bytes(
+            "returns.txt",
+            RETURNS,
+            store=router.documents,
+            embedder=router.embedder,
+            acl=parse_principals("everyone"),
+        )
+        held = await router.decide(QUESTION, principal="user:ana")
+        other = await router.decide("Say hello like a pirate", principal="user:ana")
+
+    assert SUPPORT not in before.features
+    assert held.features[SUPPORT] > 0.5 > other.features[SUPPORT]
+    assert held.needs_facts > before.needs_facts
 
 
 def test_a_synchronous_program_opens_a_router_without_asyncio(

@@ -28,7 +28,8 @@ from router.config import Settings
 from router.policy import Policy, Route
 from router.request import MAX_RESULTS
 from router.search import Search
-from router.steps import Parts, Steps
+from router.state import Parts
+from router.steps import Steps
 from router.tracing.ports import TracedEmbedder, TracedGenerator, TracedRetriever
 from router.tracing.setup import Tracing
 
@@ -71,6 +72,7 @@ class World:
     policy: Policy = field(default_factory=Policy)
     request_timeout_s: float = 30.0
     judge_timeout_s: float = 5.0
+    probe_timeout_s: float = 5.0
     embedder: HashingEmbedder = field(default_factory=HashingEmbedder)
     store: MemoryStore = field(default_factory=MemoryStore)
 
@@ -94,6 +96,7 @@ class World:
             tracing=self.tracing,
             request_timeout_s=self.request_timeout_s,
             judge_timeout_s=self.judge_timeout_s,
+            probe_timeout_s=self.probe_timeout_s,
         )
 
     def _finder(self, *, limit: int) -> EvidenceFinder:

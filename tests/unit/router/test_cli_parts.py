@@ -126,7 +126,9 @@ def test_the_debug_variable_shows_the_traceback(
 
 def test_the_graph_is_drawn_without_any_part(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["graph", "--json"]) == 0
-    assert "classify" in json.loads(capsys.readouterr().out)["mermaid"]
+    drawn = json.loads(capsys.readouterr().out)["mermaid"]
+    assert "condense --> classify" in drawn
+    assert "classify -.-> probe" in drawn
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

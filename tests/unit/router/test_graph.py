@@ -24,11 +24,13 @@ from router.errors import (
 )
 from router.graph import build_graph
 from router.policy import Policy, Route
+from router.probe import Probe
 from router.request import read_request
 from router.tracing.setup import Tracing
 from tests.support.parts import RETURNS, SALARY, World, untraced
 
 QUESTION = "How long may unworn boots be returned?"
+UNPROBED = Policy(probe=Probe(weight=0.0))
 DOWN = Unavailable("The model server does not answer.", backend="model server")
 
 
@@ -181,7 +183,14 @@ async def test_an_uncertain_decision_goes_to_the_judge(traced: Tracing) -> None:
 async def test_a_judge_that_takes_too_long_leaves_the_decision_to_the_policy(
     traced: Tracing,
 ) -> None:
-    world = World(traced, facts=0.55, manner=0.1, judge=SilentGenerator(), judge_timeout_s=0.05)
+    world = World(
+        traced,
+        facts=0.55,
+        manner=0.1,
+        judge=SilentGenerator(),
+        judge_timeout_s=0.05,
+        policy=UNPROBED,
+    )
     await world.publish("returns", RETURNS)
 
     answer = answer_of(await walk(world))
@@ -193,7 +202,7 @@ async def test_a_judge_that_takes_too_long_leaves_the_decision_to_the_policy(
 async def test_a_judge_that_is_down_leaves_the_decision_to_the_policy(traced: Tracing) -> None:
     judge = ScriptedGenerator()
     judge.unavailable = DOWN
-    world = World(traced, facts=0.55, manner=0.1, judge=judge)
+    world = World(traced, facts=0.55, manner=0.1, judge=judge, policy=UNPROBED)
     await world.publish("returns", RETURNS)
 
     answer = answer_of(await walk(world))
@@ -221,7 +230,7 @@ async def test_what_one_router_asks_as_a_judge_is_not_handed_on_to_another(
 async def test_an_uncertain_decision_without_a_judge_takes_the_uncertain_route(
     traced: Tracing,
 ) -> None:
-    policy = Policy(uncertain_route=Route.FACTUAL)
+    policy = Policy(uncertain_route=Route.FACTUAL, probe=Probe(weight=0.0))
     world = World(traced, facts=0.45, manner=0.1, policy=policy)
     await world.publish("returns", RETURNS)
 

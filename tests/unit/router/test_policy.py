@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.policy import Costs, Decision, InvalidPolicy, Policy, Route
+from router.probe import SUPPORT, Probe
 
 probabilities = st.floats(0, 1)
 policies = st.builds(
@@ -20,6 +22,7 @@ policies = st.builds(
     uncertain_band=probabilities,
     uncertain_route=st.sampled_from([None, *Route]),
     evidence_min_support=st.floats(0, 1),
+    probe=st.builds(Probe, weight=st.floats(0, 2), centre=st.floats(-5, 5)),
 )
 
 
@@ -94,6 +97,52 @@ def test_the_reason_of_an_uncertain_decision_says_so() -> None:
 
 def test_a_decision_names_its_policy() -> None:
     assert Policy(version=12).decide(0.9, 0.1).policy == "policy-12"
+
+
+LOOKS = Policy(probe=Probe(weight=1.0, centre=-1.0))
+
+
+def test_documents_that_hold_the_answer_speak_for_facts() -> None:
+    decision = LOOKS.decide(0.45, 0.1, features={SUPPORT: 0.9})
+
+    assert decision.route is Route.FACTUAL
+    assert decision.needs_facts == pytest.approx(0.952, abs=0.001)
+    assert not decision.uncertain
+    assert "a look into the documents, whose support is .90, facts were .45" in decision.reason
+
+
+def test_documents_that_hold_nothing_like_it_speak_against_facts() -> None:
+    assert LOOKS.decide(0.55, 0.1, features={SUPPORT: 0.02}).route is Route.BEHAVIOURAL
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_support_at_the_centre_changes_nothing(facts: float, weight: float) -> None:
+    at_the_centre = 1 / (1 + math.exp(1))
+
+    assert Probe(weight, centre=-1.0).moved(facts, at_the_centre) == pytest.approx(facts, abs=1e-5)
+
+
+@given(st.builds(Probe, st.floats(0, 2), st.floats(-5, 5)), probabilities, probabilities)
+def test_more_support_never_makes_facts_less_needed(
+    probe: Probe, facts: float, support: float
+) -> None:
+    assert 0 <= probe.moved(facts, support) <= probe.moved(facts, 1.0) <= 1
+
+
+def test_support_that_was_recorded_changes_no_sure_decision() -> None:
+    assert LOOKS.decide(0.97, 0.1, features={SUPPORT: 0.02}).needs_facts == 0.97
+
+
+def test_doubt_about_manner_alone_is_no_reason_to_look_into_the_documents() -> None:
+    assert LOOKS.decide(0.97, 0.5).uncertain
+    assert not LOOKS.probes(0.97)
+
+
+def test_a_probe_without_weight_never_looks() -> None:
+    policy = Policy(probe=Probe(weight=0.0))
+
+    assert not policy.probes(0.5)
+    assert policy.rules.endswith("no probe")
 
 
 def _uncertain() -> Decision:
@@ -176,7 +225,8 @@ def test_no_policy_can_be_made_whose_costs_and_thresholds_contradict_each_other(
 
 def test_the_rules_of_a_policy_name_the_costs_that_made_them() -> None:
     assert Policy.from_json('{"costs": {"missed_facts": 3}}').rules == (
-        "facts from .25 (missed 3, needless 1), manner from .50, uncertain within .15"
+        "facts from .25 (missed 3, needless 1), manner from .50, uncertain within .15, "
+        "probe weight 0.2"
     )
 
 
@@ -213,6 +263,10 @@ def test_fallbacks_left_out_keep_their_defaults() -> None:
         ('{"uncertain_route": "both"}', "uncertain_route: expected one of factual"),
         ('{"costs": {"missed_facts": 0}}', "costs: expected a number above 0"),
         ('{"costs": {"tea": 1}}', "costs: unknown cost 'tea'"),
+        ('{"probe": {"weight": -1}}', "probe: expected a weight from 0 to 2"),
+        ('{"probe": {"centre": 7}}', "probe: expected a logit from -5 to 5"),
+        ('{"probe": {"tea": 1}}', "probe: unknown key 'tea'"),
+        ('{"probe": 0}', "probe: expected an object"),
         ('{"fallbacks": {"hybrid": "hybrid"}}', "fallbacks: hybrid cannot fall back to itself"),
         ('{"fallbacks": []}', "fallbacks: expected an object"),
     ],
