@@ -20,15 +20,18 @@ class Probe:
     """How far a look into the documents moves a doubtful probability of needing facts.
 
     ``logit(facts) += weight · (logit(support) - centre)``, one step of a logistic regression whose
-    offset is the classifier. `infra/bench/probe.py` measures what other values would do.
+    offset is the classifier. The defaults are cautious: among the few questions that the classifier
+    doubts, support hardly tells those that need facts from the others, and questions that no
+    document answers need facts too. `infra/bench/probe.py` measures them beside other values; run
+    it again after fitting the classifier.
 
     Attributes:
         weight: 0..2; 0 never looks.
         centre: Logit, -5..5, of the support that speaks neither for facts nor against.
     """
 
-    weight: float = 0.2
-    centre: float = -2.0
+    weight: float = 0.1
+    centre: float = -2.5
 
     def moved(self, needs_facts: float, support: float) -> float:
         """Return the probability of needing facts, 0..1, in the light of the support, 0..1."""

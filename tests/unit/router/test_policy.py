@@ -226,7 +226,7 @@ def test_no_policy_can_be_made_whose_costs_and_thresholds_contradict_each_other(
 def test_the_rules_of_a_policy_name_the_costs_that_made_them() -> None:
     assert Policy.from_json('{"costs": {"missed_facts": 3}}').rules == (
         "facts from .25 (missed 3, needless 1), manner from .50, uncertain within .15, "
-        "probe weight 0.2"
+        "probe weight 0.1"
     )
 
 
