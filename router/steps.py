@@ -193,9 +193,8 @@ class Steps:
             # The classifier's decision stands; a judge is a help, not a requirement.
             span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
         else:
-            decision = self._parts.policy.judged(
-                decision, verdict.needs_facts, verdict.needs_manner
-            )
+            judged = self._parts.policy.judged(decision, verdict.needs_facts, verdict.needs_manner)
+            decision = self._as_asked(state["run"].request, judged)
         span.set_attributes(decision_attributes(decision))
         self._announce(state["run"], decision, emit)
         return {"decision": decision, "route": decision.route}

@@ -317,6 +317,17 @@ async def test_a_json_schema_is_a_format_that_only_a_model_can_keep_to(traced: T
     assert model.requests[0].schema == {"type": "object"}
 
 
+async def test_a_json_schema_is_kept_to_after_the_judge(traced: Tracing) -> None:
+    model, judge = ScriptedGenerator('{"days": [45]}'), ScriptedGenerator("facts")
+    world = World(traced, facts=0.45, manner=0.1, model=model, judge=judge, policy=UNPROBED)
+    await world.publish("returns", RETURNS)
+
+    answer = answer_of(await walk(world, schema={"type": "object"}))
+
+    assert (answer.decision.decided_by, answer.decision.route) == ("judge", Route.HYBRID)
+    assert answer.text == '{"days": [45]}'
+
+
 async def test_an_answer_that_is_not_the_json_asked_for_fails(traced: Tracing) -> None:
     world = World(traced, facts=0.02, manner=0.97, model=ScriptedGenerator("Sure! Here it is"))
 
