@@ -48,7 +48,8 @@ class Decision:
 
     Attributes:
         route: Where it goes.
-        needs_facts: Calibrated probability, 0..1, that a document would hold the answer.
+        needs_facts: Calibrated probability, 0..1, that a document would hold the answer; where the
+            documents were looked into, in the light of what they hold.
         needs_manner: Calibrated probability, 0..1, that a tone, persona, format or transformation
             is asked for.
         margin: Distance in probability to the nearest boundary beyond which the route changes.
