@@ -69,6 +69,8 @@ _THERE = re.compile(
 _REFERRING = re.compile(
     r"\b(?:the same|the former|the latter|the (?:first|second|last|other) one|which one|instead|"
     r"again)\b|\bthen\s*[?.!]*$"
+    r"|\b(?:write|make|draft|create|compose|tell)\s+(?:(?:me|us)\s+)?(?:one|another)\b"
+    r"|\bthe\s+(?:following|next|previous)\s+(?:day|morning|evening|night|week|month|year)\b"
     r"|\b(?:both|neither|either)\b(?:\s+of\b(?!\s+(?:my|our|the)\b)|\s*[?.!,]|\s+(?:have|has|are|is|"
     r"offer|come|work|allow|include)\b)|\b(?:are|do|have|can|will)\s+both\s"
     r"|^which(?:\s+of\s+\w+)?\s+(?:is|are|was|has|have|had|does|do|would|offers?|comes?|gets?|costs?)\b",

@@ -54,10 +54,14 @@ def swapped(asked: str, rest: str, *, named: bool) -> str | None:
         spans = _same_values(asked, value)
     elif phrase:
         spans = _same_preposition(asked, phrase.group(1), detail)
-    elif named and re.fullmatch(_NAME, bare) and not _CALENDAR.match(bare):
+    elif named and _CALENDAR.fullmatch(bare):
+        spans = _calendar(asked)
+    elif named and re.fullmatch(_NAME, bare):
         spans = _names(asked)
-    elif named and _SEVERAL.fullmatch(bare):
-        spans = _things(asked)
+    elif named:
+        spans = _same_noun(asked, bare)
+        if not spans and _SEVERAL.fullmatch(bare):
+            spans = _things(asked)
     else:
         return None
     if spans:
@@ -97,8 +101,26 @@ def _same_preposition(asked: str, preposition: str, detail: str) -> list[tuple[i
 
 
 def _names(asked: str) -> list[tuple[int, int]]:
-    found = re.finditer(rf"\b(?:in|at|for|from|to|with|für|bei)\s+({_NAME})(?![\w’'-])", asked)
+    found = re.finditer(
+        rf"\b(?:in|at|for|from|to|with|about|of|by|für|bei)\s+({_NAME})(?![\w’'-])", asked
+    )
     return [name.span(1) for name in found if not _CALENDAR.match(name.group(1))]
+
+
+def _calendar(asked: str) -> list[tuple[int, int]]:
+    """Days for days: "on Saturdays"."""
+    pattern = rf"\b(?:on|in|at|by|until|this|next)\s+({_CALENDAR.pattern})(?!\w)"
+    return [day.span(1) for day in re.finditer(pattern, asked, re.IGNORECASE)]
+
+
+def _same_noun(asked: str, detail: str) -> list[tuple[int, int]]:
+    """What ends in the same word: "the sports jackets" for "the wool jackets"."""
+    words = detail.split()
+    if len(words) == 1 or re.search(rf"\b(?:that|which|{PREPOSITION})", detail, re.IGNORECASE):
+        return []
+    noun = rf"(?:[\w’'-]+\s+){{0,2}}?{re.escape(words[-1])}(?![\w’'-])"
+    found = re.finditer(rf"\b(?:{PREPOSITION}|of)\s+({noun})", asked, re.IGNORECASE)
+    return [thing.span(1) for thing in found]
 
 
 def _things(asked: str) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ WANTED = (
     "router/tuning/examples/hidden.jsonl",
     "router/tuning/examples/languages.jsonl",
     "router/tuning/examples/steering.jsonl",
+    "router/tuning/examples/dialogues.jsonl",
     "router/demo/handbook/",
     "router/demo/questions.json",
 )

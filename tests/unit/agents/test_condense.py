@@ -257,6 +257,71 @@ def test_a_wish_about_how_it_was_said_takes_the_answer_along(turn: str) -> None:
     assert after(BOOTS, turn) == f"{turn}\n\n“That is 45 days.”"
 
 
+@pytest.mark.parametrize(
+    ("asked", "turn", "standalone"),
+    [
+        (
+            "Does the discount apply to my wife?",
+            "my kids?",
+            "Does the discount apply to my wife: my kids?",
+        ),
+        ("Who cleans hall 2?", "hall 3?", "Who cleans hall 2: hall 3?"),
+        ("When do you close on Saturdays?", "and Sundays?", "When do you close on Sundays?"),
+        (
+            "What did Michael Ende write?",
+            "And Astrid Lindgren?",
+            "What did Michael Ende write: Astrid Lindgren?",
+        ),
+        (
+            "Tell me about Michael Ende.",
+            "And Astrid Lindgren?",
+            "Tell me about Astrid Lindgren.",
+        ),
+        ("What is the fee in Spain?", "the same for France", "What is the fee in France?"),
+        (
+            "May I wash it with the sports jackets?",
+            "Sorry, I meant the wool jackets.",
+            "May I wash it with the wool jackets?",
+        ),
+        ("How do I cancel?", "no no, the shuttle", "How do I cancel: the shuttle"),
+        ("How do I cancel?", "I only see 'Pause'.", "How do I cancel: I only see 'Pause'."),
+        (
+            "Explain leave like a pirate",
+            "and how long does an approval take?",
+            "Explain leave like a pirate and how long does an approval take?",
+        ),
+        (
+            "When was the fire?",
+            "Describe the following morning",
+            "When was the fire? Describe the following morning",
+        ),
+    ],
+)
+def test_a_part_of_a_question_is_put_into_the_one_before(
+    asked: str, turn: str, standalone: str
+) -> None:
+    assert after(asked, turn) == standalone
+
+
+def test_what_answers_the_assistant_is_no_objection_to_it() -> None:
+    asked, turn = "How do I cancel?", "I do not have the app."
+
+    assert condense(talk(asked, "In the app.", turn)) == f"How do I cancel: {turn}"
+    assert condense(talk(asked, "Did you try the app?", turn)) == turn
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "OK and seriously now: is night work paid extra?",
+        "Phew, that sounds like me. Anyway, cheers",
+    ],
+)
+def test_what_ends_a_topic_carries_nothing_of_it(turn: str) -> None:
+    assert "boots" not in after(BOOTS, turn).lower()
+    assert "Germany" not in after(BOOTS, turn)
+
+
 def test_a_wish_about_the_answer_is_not_the_question_that_later_turns_lean_on() -> None:
     turns = talk(BOOTS, "45 days.", "Make it friendlier", "45 lovely days!", "And in France?")
 

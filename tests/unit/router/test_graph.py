@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from agents.base import Cited, Token
-from backends.base import Verdict
+from backends.base import Message, Verdict
 from backends.errors import BackendError, Garbled, Refused, Unavailable
 from backends.generation import Generation, GenerationRequest
 from backends.memory.generator import Script, ScriptedGenerator
@@ -93,6 +93,21 @@ async def test_a_behavioural_question_goes_straight_to_the_model(traced: Tracing
 
     assert [type(event) for event in events if not isinstance(event, Token)] == [Decided, Finished]
     assert answer_of(events).text == "Ahoy!"
+
+
+async def test_a_wish_about_an_answer_gives_the_model_the_conversation(traced: Tracing) -> None:
+    model = ScriptedGenerator("You have 45 whole days!")
+    world = World(traced, facts=0.02, manner=0.97, model=model)
+    turns = (
+        Message("user", QUESTION),
+        Message("assistant", "Within 45 days."),
+        Message("user", "Make it friendlier"),
+    )
+
+    answer = answer_of(await walk(world, turns))
+
+    assert model.requests[0].messages == turns
+    assert "Within 45 days." in answer.standalone_question
 
 
 async def test_a_hybrid_question_gives_the_model_the_evidence(traced: Tracing) -> None:
