@@ -130,12 +130,14 @@ def _check_weights() -> None:
 
 async def _policy(settings: Settings) -> Finding:
     from backends.base import Message
-    from router.app import open_decisions
+    from router.app import load_policy, open_decisions
+    from router.classify import shipped_heads
     from router.errors import SettingsError
     from router.evaluation.routing import decide
 
     question = (Message("user", "When do you open?"),)
     try:
+        policy = load_policy(settings.policy, shipped_heads())
         async with open_decisions(settings) as steps:
             await decide(steps, question)
             began = perf_counter()
@@ -144,7 +146,7 @@ async def _policy(settings: Settings) -> Finding:
     except SettingsError as error:
         hint = "Correct the file, or unset ROUTER_POLICY to use the policy that ships."
         return Finding("fail", "; ".join(error.problems), hint)
-    detail = f"{steps.policy.name} decides in {taken:.1f} ms: {steps.policy.rules}"
+    detail = f"{policy.name} decides in {taken:.1f} ms: {policy.rules}"
     return Finding("ok", detail)
 
 

@@ -50,11 +50,12 @@ def test_no_text_stands_in_another_file_of_examples(pairs: list[Pair]) -> None:
     texts = {normal(text) for pair in pairs for text in (pair.text, pair.variant)}
     folder = files("router.tuning") / "examples"
     others = [file for file in folder.iterdir() if file.name.removesuffix(".jsonl") not in FILES]
-    known = {
-        normal(json.loads(line)["text"])
+    rows = [
+        json.loads(line)
         for file in others
         for line in file.read_text(encoding="utf-8").splitlines()
-    }
+    ]
+    known = {normal(row.get("text") or row["messages"][-1]["content"]) for row in rows}
 
     assert len(known) > 6_000
     assert texts & known == set()
