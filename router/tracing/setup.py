@@ -74,13 +74,18 @@ def _host_provider() -> trace.TracerProvider | None:
 def _provider(exporter: Exporter, processors: Sequence[SpanProcessor]) -> TracerProvider:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+    receivers = [*_exporting(exporter), *processors]
     service = os.environ.get("OTEL_SERVICE_NAME", "agentic-query-router")
     # `shutdown_on_exit` would keep every closed router alive until the process ends.
     provider = TracerProvider(
-        resource=Resource.create({"service.name": service}), shutdown_on_exit=False
+        # Spans that nobody receives have their ids and record nothing.
+        sampler=None if receivers else ALWAYS_OFF,
+        resource=Resource.create({"service.name": service}),
+        shutdown_on_exit=False,
     )
-    for processor in [*_exporting(exporter), *processors]:
+    for processor in receivers:
         provider.add_span_processor(processor)
     return provider
 
