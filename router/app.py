@@ -123,7 +123,7 @@ async def open_app(
         )
         embedder = await stack.enter_async_context(open_embedder(settings))
         reader = await _open_remembering_reader(settings, embedder, stack)
-        classifier = await _open_classifier(settings, heads, stack)
+        classifier = await _open_classifier(settings, heads, policy, stack)
         store = await stack.enter_async_context(open_store(settings, embedder))
         generator = await stack.enter_async_context(open_generator(settings))
         reranker = await stack.enter_async_context(open_reranker(settings))
@@ -201,7 +201,7 @@ async def open_decisions(settings: Settings) -> AsyncIterator[Steps]:
     async with AsyncExitStack() as stack:
         spans = await stack.enter_async_context(tracing("none", capture_content=False))
         parts = Parts(
-            classifier=await _open_classifier(settings, heads, stack),
+            classifier=await _open_classifier(settings, heads, policy, stack),
             policy=policy,
             evidence=None,
             agents={},
@@ -218,10 +218,12 @@ def _import_what_is_slow() -> None:
     terms.load()
 
 
-async def _open_classifier(settings: Settings, heads: Heads, stack: AsyncExitStack) -> Classifier:
+async def _open_classifier(
+    settings: Settings, heads: Heads, policy: Policy, stack: AsyncExitStack
+) -> Classifier:
     packed = shipped_encoder()
     encoder = await stack.enter_async_context(open_question_encoder(settings, packed))
-    return HeadsClassifier(encoder, heads)
+    return HeadsClassifier(encoder, heads, (policy.facts_threshold, policy.manner_threshold))
 
 
 async def _open_remembering_reader(
@@ -319,14 +321,19 @@ def load_policy(path: Path | None, heads: Heads) -> Policy:
 
     Raises:
         SettingsError: It cannot be read, or was tuned for other heads than these.
+        Misconfigured: The one that ships is damaged.
     """
     try:
-        policy = shipped_policy() if path is None else Policy.from_json(path.read_text("utf-8"))
+        # Some editors begin a file with a byte order mark.
+        policy = Policy.from_json(path.read_text("utf-8-sig")) if path else shipped_policy()
     except (OSError, UnicodeDecodeError, InvalidPolicy) as error:
         raise SettingsError([f"policy: {path}: {error}"]) from error
     if policy.heads not in ("", heads.fingerprint):
         raise SettingsError(
-            [f"policy: {path}: was tuned for heads {policy.heads}, not for {heads.fingerprint}"]
+            [
+                f"policy: {path or 'the one that ships'}: was tuned for heads {policy.heads}, "
+                f"not for {heads.fingerprint}"
+            ]
         )
     return policy
 

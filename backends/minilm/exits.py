@@ -17,12 +17,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backends.errors import Misconfigured
 from backends.minilm.cache import built_graph
 from backends.minilm.encoder import open_session, open_tokenizer
 from backends.minilm.graph import lower_graph, upper_graph
-from backends.minilm.packing import unpack
+from backends.minilm.packing import read_shape, unpack
 from backends.minilm.turns import Turns
-from backends.minilm.weights import find_bundle
+from backends.minilm.weights import WEIGHTS_SHA256, find_bundle
 from backends.questions import Reading
 
 if TYPE_CHECKING:
@@ -110,20 +111,29 @@ class _Stages:
 def _load(cache_folder: Path, packed: bytes) -> _Stages:
     sha256 = hashlib.sha256(packed).hexdigest()
     bundle = find_bundle()
-    encoder = unpack(packed)
-    ranges = [range(start, end) for start, end in pairwise((0, *encoder.exits))]
+    shape = read_shape(packed)
+    ranges = [range(start, end) for start, end in pairwise((0, *shape.exits))]
 
     def build(layers: range) -> bytes:
-        if layers.start:
-            return upper_graph(encoder.weights, "int8", layers)
-        return lower_graph({**bundle.weights(), **encoder.weights}, "int8", layers)
+        # Only where no intact graph lies in the cache: unpacking takes most of a start.
+        weights = unpack(packed).weights
+        try:
+            if layers.start:
+                return upper_graph(weights, "int8", layers)
+            return lower_graph({**bundle.weights(), **weights}, "int8", layers)
+        except KeyError as error:
+            raise Misconfigured(
+                f"The classifier's encoder lacks {error}.",
+                backend="classifier",
+                hint="Reinstall the package, or fit the classifier again (router.tuning.fit).",
+            ) from error
 
     sessions = [
         open_session(
             built_graph(
                 cache_folder,
                 f"questions-{layers.start}-{layers.stop}",
-                sha256,
+                f"{sha256}{WEIGHTS_SHA256}",
                 partial(build, layers),
             ),
             1,
@@ -131,7 +141,7 @@ def _load(cache_folder: Path, packed: bytes) -> _Stages:
         for layers in ranges
     ]
     tokenizer = open_tokenizer(bundle.tokenizer())
-    return _Stages(sha256[:16], encoder.exits, encoder.head, encoder.tail, sessions, tokenizer)
+    return _Stages(sha256[:16], shape.exits, shape.head, shape.tail, sessions, tokenizer)
 
 
 def both_ends(

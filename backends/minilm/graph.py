@@ -158,6 +158,7 @@ class _Graph:
         import numpy as np
 
         scale = np.abs(weight).max(axis=1) / _WEIGHT_LIMIT
+        scale[scale == 0] = 1
         rounded = np.round(weight / scale[:, None]).astype(np.int8)
         inputs = [self.constant(rounded.T), self.constant(scale), "", self.constant(bias)]
         return self.node("DynamicQuantizeMatMul", [tensor, *inputs], domain=_CONTRIB)

@@ -74,10 +74,9 @@ def unpack(content: bytes) -> PackedEncoder:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    shape = read_shape(content)
     try:
         tensors: dict[str, NDArray[Any]] = load(content)
-        length = int.from_bytes(content[:8], "little")
-        about = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["encoder"])
         weights = {}
         for name, tensor in tensors.items():
             if name.endswith(_SCALES):
@@ -87,11 +86,38 @@ def unpack(content: bytes) -> PackedEncoder:
                 scales = tensors[f"{name}{_SCALES}"].astype(np.float32)
                 weight = (weight * scales[:, :, None]).reshape(len(weight), -1)
             weights[name] = weight
-        exits = tuple(int(layers) for layers in about["exits"])
-        return PackedEncoder(weights, exits, int(about["head"]), int(about["tail"]))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise Misconfigured(
-            f"The classifier's encoder cannot be read: {error}.",
-            backend="classifier",
-            hint="Reinstall the package, or fit the classifier again (router.tuning.fit).",
-        ) from error
+        raise _unreadable(error) from error
+    return PackedEncoder(weights, shape.exits, shape.head, shape.tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of a `PackedEncoder` is known without its weights."""
+
+    exits: tuple[int, ...]
+    head: int
+    tail: int
+
+
+def read_shape(content: bytes) -> Shape:
+    """Read the header of what `pack` wrote, which costs nothing.
+
+    Raises:
+        Misconfigured: It is no such file.
+    """
+    try:
+        length = int.from_bytes(content[:8], "little")
+        about = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["encoder"])
+        exits = tuple(int(layers) for layers in about["exits"])
+        return Shape(exits, int(about["head"]), int(about["tail"]))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> Misconfigured:
+    return Misconfigured(
+        f"The classifier's encoder cannot be read: {type(error).__name__} {error}.",
+        backend="classifier",
+        hint="Reinstall the package, or fit the classifier again (router.tuning.fit).",
+    )

@@ -71,17 +71,25 @@ class Heads:
     sure: Floats = field(repr=False)
     fingerprint: str
 
-    def enough(self, reading: Reading) -> bool:
+    def enough(self, reading: Reading, thresholds: tuple[float, float] = (0.5, 0.5)) -> bool:
         """Whether a reading at an exit says so much that deeper layers would not change it.
 
         Where facts are surely not needed, manner changes nothing about the route.
+
+        Args:
+            reading: At an exit.
+            thresholds: Of facts and of manner. The bounds were fitted for .5; for others they
+                move away by as much, in units of the logit.
         """
         number = self._exit(reading.layers)
-        facts, manner = self._probabilities(self._logits(reading, number), number)
-        (facts_no, facts_yes), (manner_no, manner_yes) = self.sure[number].tolist()
-        if facts <= facts_no:
-            return True
-        return bool(facts >= facts_yes and (manner <= manner_no or manner >= manner_yes))
+        probabilities = self._probabilities(self._logits(reading, number), number)
+        (no_facts, facts), (no_manner, manner) = (
+            _beyond(_logit(probability), bounds, _logit(threshold))
+            for probability, bounds, threshold in zip(
+                probabilities, self.sure[number].tolist(), thresholds, strict=True
+            )
+        )
+        return no_facts or (facts and (no_manner or manner))
 
     def score(self, reading: Reading, text: str) -> Scores:
         """Return the probabilities for a reading of ``text``, and what they rest on."""
@@ -136,12 +144,14 @@ class Heads:
             else:
                 found.append((start, end, facts, manner))
         words = [
-            Word(text[start:end], round(facts, 4), round(manner, 4))
+            Word(text[start : min(end, start + _LETTERS)], round(facts, 4), round(manner, 4))
             for start, end, facts, manner in found
             if text[start].isalnum()
         ]
         words.sort(key=lambda word: -max(abs(word.facts), abs(word.manner)))
-        return tuple(words[:_WORDS])
+        # The weightiest of equal words stands for them.
+        distinct = {word.text.casefold(): word for word in reversed(words)}
+        return tuple(word for word in words if distinct[word.text.casefold()] is word)[:_WORDS]
 
     def dump(self) -> bytes:
         """Write the heads as safetensors; the same heads give the same bytes."""
@@ -179,7 +189,7 @@ class Heads:
             about = json.loads(_metadata(content)["heads"])
             exits = tuple(int(layers) for layers in about["exits"])
             heads = cls.build(str(about["encoder"]), exits, **tensors)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise InvalidHeads(f"these are no classifier heads: {error}") from error
         _check(heads)
         return heads
@@ -190,6 +200,9 @@ _TENSORS = ("weights", "biases", "calibration", "sure")
 _WORDS = 6
 """Words that are named at most."""
 
+_LETTERS = 40
+"""What is shown of a longer one."""
+
 
 def _metadata(content: bytes) -> dict[str, str]:
     """Read the header, which the library's loader from memory does not give out."""
@@ -199,6 +212,8 @@ def _metadata(content: bytes) -> dict[str, str]:
 
 
 def _check(heads: Heads) -> None:
+    import numpy as np
+
     exits, shapes = len(heads.exits), {name: getattr(heads, name).shape for name in _TENSORS}
     width = heads.weights.shape[-1]
     expected = {
@@ -209,6 +224,24 @@ def _check(heads: Heads) -> None:
     }
     if shapes != expected:
         raise InvalidHeads(f"these heads have shapes {shapes}, expected {expected}")
+    if list(heads.exits) != sorted(set(heads.exits)):
+        raise InvalidHeads(f"these heads stand after layers {heads.exits}, which do not rise")
+    infinite = [name for name in _TENSORS if not np.isfinite(getattr(heads, name)).all()]
+    if infinite:
+        raise InvalidHeads(f"these heads have {infinite[0]} that are not finite")
+
+
+def _beyond(logit: float, bounds: tuple[float, float], threshold: float) -> tuple[bool, bool]:
+    """Return whether it lies surely below and surely above the threshold, all as logits."""
+    low, high = bounds
+    moved = abs(threshold)
+    return logit <= _logit(low) - moved, logit >= _logit(high) + moved
+
+
+def _logit(probability: float) -> float:
+    if not 0 < probability < 1:
+        return math.copysign(math.inf, probability - 0.5)
+    return math.log(probability / (1 - probability))
 
 
 def _sigmoid(logit: float) -> float:

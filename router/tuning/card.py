@@ -35,7 +35,7 @@ def model_card(
     return f"""# Routing classifier
 
 Six layers of all-MiniLM-L6-v2, fine-tuned end to end with two logistic heads (needs facts, needs
-manner) over the mean of the tokens, after layer {" and after layer ".join(map(str, recipe.exits))};
+manner) over the mean of the tokens, after layers {", ".join(map(str, recipe.exits))};
 embeddings as published. Long texts are read at both ends, {recipe.head} and {recipe.tail} tokens.
 A byte a weight. English; other languages are measured by `router eval routing --robustness`.
 
@@ -47,7 +47,8 @@ A byte a weight. English; other languages are measured by `router eval routing -
   (heads {recipe.head_learning_rate:g}), dropout {recipe.dropout:g}, seed {recipe.seed}; routes
   weighted {_shares(SHARES)}
 - calibration: Platt, on written rows of held-out sources ({FOLDS} folds by source), routes assumed
-  to come as {_shares(PRIOR)}
+  to come as {_shares(PRIOR)}: an assumption that was chosen with the figures on public validation
+  rows in view, so that those are no blind test of it, and balanced sets are calibrated worse
 - thresholds: facts {policy.facts_threshold:g}, manner {policy.manner_threshold:g}, of least cost
   where a missed need of facts costs {policy.costs.missed_facts:g} and a needless one
   {policy.costs.needless_facts:g}

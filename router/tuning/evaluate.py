@@ -51,7 +51,8 @@ def decisions(rows: Sequence[Row], fitted: Fitted, policy: Policy, models: Path)
 
     async def decide() -> list[Decision]:
         async with EarlyExitEncoder.open(models, fitted.encoder) as encoder:
-            classifier = HeadsClassifier(encoder, fitted.heads)
+            thresholds = (policy.facts_threshold, policy.manner_threshold)
+            classifier = HeadsClassifier(encoder, fitted.heads, thresholds)
             scored = [await classifier.classify(row.text) for row in rows]
         return [policy.decide(scores.needs_facts, scores.needs_manner) for scores in scored]
 

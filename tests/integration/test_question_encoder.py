@@ -135,6 +135,16 @@ async def test_a_file_that_is_no_encoder_is_refused(models: Path, content: bytes
             pass
 
 
+async def test_an_encoder_that_lacks_a_layer_is_refused(tmp_path: Path) -> None:
+    whole = unpack(shipped_encoder())
+    weights = {name: part for name, part in whole.weights.items() if ".layer.5." not in name}
+    packed = pack(PackedEncoder(weights, whole.exits, whole.head, whole.tail))
+
+    with pytest.raises(Misconfigured, match=r"lacks .*layer\.5"):
+        async with EarlyExitEncoder.open(tmp_path, packed):
+            pass
+
+
 def test_lower_and_upper_layers_in_a_row_are_the_whole_model() -> None:
     bundle = find_bundle()
     weights = bundle.weights()

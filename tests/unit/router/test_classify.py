@@ -19,6 +19,8 @@ from router.classify import (
     shipped_policy,
 )
 
+TENSORS = ("weights", "biases", "calibration", "sure")
+
 
 class ScriptedEncoder:
     """Reads what the test wants it to see, at one exit after the other."""
@@ -66,6 +68,13 @@ def test_an_exit_is_enough_where_deeper_layers_could_not_change_the_route(
     assert _heads().enough(_reading(facts, manner)) is enough
 
 
+def test_an_exit_is_not_enough_where_another_threshold_comes_near() -> None:
+    reading = _reading(-2.5, 0)  # .08: sure enough for a threshold of .5
+
+    assert _heads().enough(reading)
+    assert not _heads().enough(reading, (0.2, 0.5))
+
+
 async def test_a_sure_question_is_read_no_deeper_than_the_first_exit() -> None:
     encoder = ScriptedEncoder([_reading(5, 5), _reading(-5, -5, 2)])
 
@@ -102,6 +111,15 @@ def test_what_the_tokens_add_sums_to_the_logit_over_the_average() -> None:
     scores = heads.score(Reading(tokens, [(0, 2), (3, 5), (6, 8)], heads.exits[-1]), "ab cd ef")
 
     assert sum(word.facts for word in scores.words) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_long_word_is_cut_and_a_repeated_one_named_once() -> None:
+    text = f"{'a' * 90} yes yes"
+    tokens = np.zeros((4, 4), np.float32)
+    tokens[1, 0], tokens[2, 0], tokens[3, 0] = 8, 4, 2
+    scores = _heads().score(Reading(tokens, [(0, 0), (0, 90), (91, 94), (95, 98)], 2), text)
+
+    assert [word.text for word in scores.words] == ["a" * 40, "yes"]
 
 
 def test_recorded_features_give_the_same_probabilities_again() -> None:
@@ -149,6 +167,29 @@ def test_heads_that_were_written_read_back_the_same() -> None:
 def test_a_file_that_is_no_heads_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidHeads):
         Heads.load(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [("weights", np.nan, "not finite"), ("sure", np.inf, "not finite")],
+)
+def test_heads_that_are_no_numbers_are_refused(name: str, value: float, problem: str) -> None:
+    heads = _heads()
+    tensors = {
+        part: getattr(heads, part).copy() for part in ("weights", "biases", "calibration", "sure")
+    }
+    tensors[name][0, 0, 0] = value
+
+    with pytest.raises(InvalidHeads, match=problem):
+        Heads.load(Heads.build("twin", (1, 2), **tensors).dump())
+
+
+def test_heads_whose_exits_do_not_rise_are_refused() -> None:
+    heads = _heads()
+    tensors = {part: getattr(heads, part) for part in TENSORS}
+
+    with pytest.raises(InvalidHeads, match="do not rise"):
+        Heads.load(Heads.build("twin", (2, 1), **tensors).dump())
 
 
 def test_heads_of_the_wrong_shape_are_refused() -> None:
