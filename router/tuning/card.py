@@ -47,8 +47,9 @@ A byte a weight. English; other languages are measured by `router eval routing -
   (heads {recipe.head_learning_rate:g}), dropout {recipe.dropout:g}, seed {recipe.seed}; routes
   weighted {_shares(SHARES)}
 - calibration: Platt, on written rows of held-out sources ({FOLDS} folds by source), routes assumed
-  to come as {_shares(PRIOR)}: an assumption that was chosen with the figures on public validation
-  rows in view, so that those are no blind test of it, and balanced sets are calibrated worse
+  to come as {_shares(PRIOR)}:
+  an assumption, chosen with the figures on public validation rows in view, so that those are no
+  blind test of it, and sets with other shares are calibrated worse
 - thresholds: facts {policy.facts_threshold:g}, manner {policy.manner_threshold:g}, of least cost
   where a missed need of facts costs {policy.costs.missed_facts:g} and a needless one
   {policy.costs.needless_facts:g}

@@ -175,9 +175,9 @@ def test_the_hash_of_rows_changes_with_a_label() -> None:
 
 
 def test_torch_and_onnxruntime_read_the_same(torch: None, tmp_path: Path) -> None:
-    import torch as library
-
     from router.tuning import bert
+
+    library = pytest.importorskip("torch")
 
     weights = dict(find_bundle().weights())
     module = bert.build(weights, 6, (3, 6), dropout=0.1).eval()
