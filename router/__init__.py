@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from router.errors import (
         ConfigurationFault,
         DeadlineExceeded,
+        DecisionUnavailable,
         InvalidRequest,
         ModelUnavailable,
         RetrievalUnavailable,
@@ -45,6 +46,7 @@ __all__ = [
     "DeadlineExceeded",
     "Decided",
     "Decision",
+    "DecisionUnavailable",
     "Event",
     "Evidence",
     "EvidenceFound",
@@ -82,6 +84,7 @@ _HOMES: Final = {
     "router.errors": (
         "ConfigurationFault",
         "DeadlineExceeded",
+        "DecisionUnavailable",
         "InvalidRequest",
         "ModelUnavailable",
         "RetrievalUnavailable",

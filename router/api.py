@@ -81,6 +81,7 @@ class Router:
 
         Raises:
             InvalidRequest: The question, the principal or the route is malformed.
+            DecisionUnavailable: The classifier is too busy.
             RouterError: The decision cannot be made.
         """
         decided = await self.decided(
@@ -137,6 +138,7 @@ class Router:
 
         Raises:
             InvalidRequest: Something in the request is malformed; ``field`` says what.
+            DecisionUnavailable: The classifier is too busy.
             ModelUnavailable: The route needs a model that is not there, without a fallback.
             RetrievalUnavailable: The database or the embedder is down.
             RouterError: Anything else; see ``router.errors``.

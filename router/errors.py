@@ -7,6 +7,7 @@
     ├── Unavailable          cannot be served now; the same request may succeed later
     │   ├── ModelUnavailable the model server is missing, down or too slow
     │   ├── RetrievalUnavailable  the database or the embedder is down or too slow
+    │   ├── DecisionUnavailable   the classifier has too much to read
     │   └── DeadlineExceeded the whole request took longer than it may
     ├── UpstreamFailed       a backend answered, but with nonsense
     └── ConfigurationFault   the installation is not what its settings promise
@@ -88,6 +89,13 @@ class RetrievalUnavailable(Unavailable):
     _public = "The documents cannot be searched now. Try again later."
 
 
+class DecisionUnavailable(Unavailable):
+    """The classifier is too busy to read the question in time."""
+
+    code = "decision_unavailable"
+    _public = "What this question needs cannot be decided now. Try again later."
+
+
 class DeadlineExceeded(Unavailable):
     """The request ran into its total time limit."""
 
@@ -140,6 +148,8 @@ def router_error(error: AgentError | backend.BackendError) -> RouterError:
             return UpstreamFailed(str(error))
         case backend.Unavailable(backend="model server"):
             return ModelUnavailable(str(error))
+        case backend.Unavailable(backend="classifier"):
+            return DecisionUnavailable(str(error))
         case backend.Unavailable():
             return RetrievalUnavailable(str(error))
         case backend.OtherModel():

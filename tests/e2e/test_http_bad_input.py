@@ -15,6 +15,7 @@ from backends.generation import ModelCard
 from router.errors import (
     ConfigurationFault,
     DeadlineExceeded,
+    DecisionUnavailable,
     InvalidRequest,
     ModelUnavailable,
     RetrievalUnavailable,
@@ -308,6 +309,7 @@ def test_an_error_has_a_request_id(door: Door) -> None:
         (UnknownModel("No such adapter.", field="model"), 404, "model_not_found"),
         (ModelUnavailable("It is down."), 503, "model_unavailable"),
         (RetrievalUnavailable("It is down."), 503, "retrieval_unavailable"),
+        (DecisionUnavailable("It is busy."), 503, "decision_unavailable"),
         (DeadlineExceeded("Too slow."), 504, "deadline_exceeded"),
         (UpstreamFailed("Nonsense."), 502, "upstream_failed"),
         (ConfigurationFault("Wrong extension."), 500, "configuration_fault"),

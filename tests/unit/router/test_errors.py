@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from backends.errors import BackendError, Misconfigured, OtherModel, Refused, Unavailable
+from backends.errors import (
+    BackendError,
+    Misconfigured,
+    OtherModel,
+    Refused,
+    TimedOut,
+    Unavailable,
+)
 from router.errors import (
     ConfigurationFault,
+    DecisionUnavailable,
     InvalidRequest,
     ModelUnavailable,
     RetrievalUnavailable,
@@ -31,7 +39,10 @@ SECRET = "db.internal:5432"
         (Refused("x", backend="database"), ConfigurationFault),
         (Unavailable("x", backend="embedder"), RetrievalUnavailable),
         (Unavailable("x", backend="model server"), ModelUnavailable),
+        (Unavailable("x", backend="classifier"), DecisionUnavailable),
+        (TimedOut("x", backend="classifier"), DecisionUnavailable),
         (Misconfigured("x", backend="database"), ConfigurationFault),
+        (Misconfigured("x", backend="classifier"), ConfigurationFault),
         (OtherModel("x", backend="database"), RetrievalUnavailable),
     ],
 )
@@ -46,6 +57,7 @@ def test_a_failure_is_laid_at_the_right_door(
     [
         Unavailable(f"{SECRET} does not answer.", backend="database"),
         Unavailable(f"{SECRET} does not answer.", backend="model server"),
+        Unavailable(f"{SECRET} does not answer.", backend="classifier"),
         Misconfigured(f"{SECRET} is too old.", backend="database"),
         OtherModel(f"{SECRET} sent other vectors.", backend="embedder"),
         Refused(f"{SECRET} wants a key.", backend="embedder", status=401),
@@ -57,3 +69,10 @@ def test_addresses_stay_with_those_who_run_the_router(beneath: BackendError) -> 
 
     assert SECRET in str(error)
     assert SECRET not in error.public
+
+
+def test_a_busy_classifier_is_not_said_to_be_a_search_that_failed() -> None:
+    error = router_error(TimedOut("The classifier was busy.", backend="classifier"))
+
+    assert "decided" in error.public
+    assert "documents" not in error.public

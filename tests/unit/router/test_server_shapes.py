@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from router.errors import (
     ConfigurationFault,
     DeadlineExceeded,
+    DecisionUnavailable,
     InvalidRequest,
     ModelUnavailable,
     RetrievalUnavailable,
@@ -38,6 +39,7 @@ probabilities = st.floats(min_value=0, max_value=1)
         (Unavailable, 503),
         (ModelUnavailable, 503),
         (RetrievalUnavailable, 503),
+        (DecisionUnavailable, 503),
         (DeadlineExceeded, 504),
         (UpstreamFailed, 502),
         (ConfigurationFault, 500),
