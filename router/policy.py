@@ -1,4 +1,4 @@
-"""What is decided about a question, and the rules that turn two probabilities into a route.
+"""The rules that turn two probabilities into a route.
 
 Pure: nothing here reads, writes, waits or imports more than the standard library.
 """
@@ -8,81 +8,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from router.costs import AXES
 from router.costs import Costs as Costs
+from router.decision import DecidedBy as DecidedBy
+from router.decision import Decision as Decision
+from router.decision import Route as Route
+from router.decision import Word as Word
 from router.probe import SUPPORT, Probe
 from router.values import number, numbers, text, whole_number
 
 
-class Route(StrEnum):
-    """Who answers."""
-
-    FACTUAL = "factual"
-    BEHAVIOURAL = "behavioural"
-    HYBRID = "hybrid"
-
-
-DecidedBy = Literal["classifier", "judge", "caller"]
-
-
 class InvalidPolicy(ValueError):
     """A policy that cannot be used; the message names each key that is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word of a question, and what it adds to the logits of the two needs over an average one."""
-
-    text: str
-    facts: float
-    manner: float
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a question needs and where it goes.
-
-    Attributes:
-        route: Where it goes.
-        needs_facts: Calibrated probability, 0..1, that a document would hold the answer; where the
-            documents were looked into, in the light of what they hold.
-        needs_manner: Calibrated probability, 0..1, that a tone, persona, format or transformation
-            is asked for.
-        margin: Distance in probability to the nearest boundary beyond which the route changes.
-        reason: Why, in plain words.
-        policy: Name of the policy that decided, such as ``"policy-1"``.
-        propensity: Probability with which the policy takes this route for this question; 1 as long
-            as it does not explore. Off-policy evaluation divides by it.
-        uncertain: The margin lies within the policy's uncertain band.
-        decided_by: Who had the last word.
-        features: What the classifier measured by name, and ``probe.support`` where the documents
-            were looked into, so that a replay needs neither a model nor documents.
-        words: Those that weighed most, as the question has them. Content, unlike all the rest:
-            where content is not to be kept, they are not.
-    """
-
-    route: Route
-    needs_facts: float
-    needs_manner: float
-    margin: float
-    reason: str
-    policy: str
-    propensity: float = 1.0
-    uncertain: bool = False
-    decided_by: DecidedBy = "classifier"
-    features: Mapping[str, float] = field(default_factory=dict)
-    words: tuple[Word, ...] = ()
-
-    @property
-    def explained(self) -> str:
-        """The reason, and the words that weighed most. Content, for the asker's eyes."""
-        if not self.words:
-            return self.reason
-        return f"{self.reason}; weightiest words: {', '.join(map(_weighed, self.words[:_SHOWN]))}"
 
 
 _FALLBACKS: Mapping[Route, Route | None] = MappingProxyType(
@@ -192,6 +132,7 @@ class Policy:
             uncertain=uncertain,
             features=features or {},
             words=words,
+            diverted=route is not likelier,
         )
 
     def probes(self, needs_facts: float) -> bool:
@@ -289,14 +230,6 @@ def _made_by(costs: Costs, axis: str) -> str:
         return ""
     missed, needless = costs.of(axis)
     return f" (missed {missed:g}, needless {needless:g})"
-
-
-_SHOWN = 3
-
-
-def _weighed(word: Word) -> str:
-    axis, weight = max(("facts", word.facts), ("manner", word.manner), key=lambda of: abs(of[1]))
-    return f"“{word.text}” ({axis} {weight:+.1f})"
 
 
 def _words(facts: bool, manner: bool) -> str:

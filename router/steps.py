@@ -333,7 +333,7 @@ class Steps:
         if request.schema is not None and decision.route is Route.FACTUAL:
             # A schema is a format, and only a model can keep to it.
             reason = f"{decision.reason}; a JSON schema is asked for"
-            return replace(decision, route=Route.HYBRID, reason=reason)
+            return replace(decision, route=Route.HYBRID, reason=reason, diverted=True)
         return decision
 
     def _announce(self, run: Run, decision: Decision, emit: Emit) -> None:

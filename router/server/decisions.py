@@ -3,6 +3,10 @@
 In the shape of OpenAI's Decisions API. The router answers three questions: the predicates
 ``needs_facts`` and ``needs_manner``, and the choice ``route``. Any other is refused, as that API
 allows for each question on its own.
+
+Where the two probabilities did not make the route, because a judge, the caller or a rule of the
+policy did, they would tell another router the opposite of what was decided. The predicates are
+refused then, and the route is all there is to say.
 """
 
 from __future__ import annotations
@@ -127,7 +131,7 @@ def answer_to(asked: Asked, decision: Decision) -> dict[str, Any]:
     """Return the answer to one question, or a refusal of it."""
     probability = {"needs_facts": decision.needs_facts, "needs_manner": decision.needs_manner}
     match asked:
-        case Asked(type="predicate", name=str(name)) if name in probability:
+        case Asked(type="predicate", name=str(name)) if name in probability and decision.by_needs:
             return {
                 "type": "predicate",
                 "name": name,
@@ -135,8 +139,8 @@ def answer_to(asked: Asked, decision: Decision) -> dict[str, Any]:
             }
         case Asked(type="choice", name="route", choices=list(options)):
             values = [option.value for option in options]
-            if _are_routes(values):
-                return _route_answer(values, decision)
+            if _are_routes(values) and (shares := _shares(values, decision)):
+                return _route_answer(shares, decision)
     return {"type": "refusal", "name": asked.name}
 
 
@@ -155,11 +159,24 @@ def _are_routes(values: Sequence[object]) -> bool:
     return all(value in known for value in values) and len(set(map(str, values))) == len(values)
 
 
-def _route_answer(values: Sequence[str], decision: Decision) -> dict[str, Any]:
+def _shares(values: Sequence[str], decision: Decision) -> Mapping[str, float]:
+    """Return how probable each of the given routes is; empty where nothing is known of them.
+
+    What judges, callers and rules say is yes or no: the route has the whole propensity.
+    """
+    decided = decision.route.value
+    if not decision.by_needs:
+        if decided not in values:
+            return {}
+        rest = (1 - decision.propensity) / max(1, len(values) - 1)
+        return {value: decision.propensity if value == decided else rest for value in values}
     every = route_probabilities(decision)
     total = sum(every[value] for value in values)
     # Without its route among them, only the proportions among the given ones are left.
-    shares = {value: every[value] / total if total else 1 / len(values) for value in values}
+    return {value: every[value] / total if total else 1 / len(values) for value in values}
+
+
+def _route_answer(shares: Mapping[str, float], decision: Decision) -> dict[str, Any]:
     decided = decision.route.value
     choice = decided if decided in shares else max(shares, key=lambda value: shares[value])
     return {

@@ -20,7 +20,8 @@ from backends.judge import MAX_ANSWER_BYTES, HttpJudge
 from backends.memory.generator import Script, ScriptedGenerator
 from backends.memory.judge import Rule, ScriptedJudge
 from router.answer import Decided
-from router.policy import Policy, Route
+from router.policy import Decision, Policy, Route
+from tests.support.parts import World, untraced
 from tests.support.server import TRACE_ID, ScriptedRouter, served_router
 
 Opener = Callable[[Rule | BackendError], AbstractAsyncContextManager[Judge]]
@@ -160,6 +161,39 @@ async def test_a_router_that_is_asked_knows_that_it_judges() -> None:
     assert call.for_judge
     assert call.traceparent == {"traceparent": parent}
     assert call.conversation == (Message("user", QUESTION),)
+
+
+UNSURE = Policy().decide(0.45, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("decision", "verdict"),
+    [
+        (Policy().judged(UNSURE, needs_facts=True, needs_manner=True), BOTH),
+        (Policy().judged(UNSURE, needs_facts=True, needs_manner=False), FACTS),
+        (Policy().judged(Policy().decide(0.55, 0.1), False, True), MANNER),
+        (Policy().forced(Route.HYBRID, UNSURE), BOTH),
+        (Policy(uncertain_route=Route.HYBRID).decide(0.45, 0.1), BOTH),
+        (Policy(uncertain_route=Route.FACTUAL).decide(0.55, 0.1), FACTS),
+    ],
+)
+async def test_the_verdict_of_a_router_is_what_it_decided_in_the_end(
+    decision: Decision, verdict: Verdict
+) -> None:
+    async with (
+        served_router(ScriptedRouter(decision=decision)) as (port, _, _),
+        HttpJudge.open(f"http://127.0.0.1:{port}/v1") as judge,
+    ):
+        assert await judge.verdict(QUESTION) == verdict
+
+
+async def test_a_router_with_a_judge_of_its_own_passes_its_verdict_on() -> None:
+    world = World(untraced(), facts=0.45, manner=0.1, judge=ScriptedJudge(BOTH))
+    async with (
+        served_router(world.router()) as (port, _, _),
+        HttpJudge.open(f"http://127.0.0.1:{port}/v1") as judge,
+    ):
+        assert await judge.verdict(QUESTION) == BOTH
 
 
 async def test_the_key_of_a_router_is_needed_and_opens_it() -> None:

@@ -80,6 +80,16 @@ def test_an_uncertain_question_goes_the_uncertain_route() -> None:
     assert policy.decide(0.55, 0.0).route is Route.HYBRID
 
 
+def test_a_route_is_made_by_the_needs_unless_somebody_or_a_rule_decides_after_them() -> None:
+    policy = Policy(uncertain_route=Route.HYBRID)
+    made = policy.decide(0.9, 0.1)
+
+    assert made.by_needs
+    assert not policy.decide(0.55, 0.0).by_needs
+    assert not policy.judged(made, needs_facts=True, needs_manner=False).by_needs
+    assert not policy.forced(Route.FACTUAL, made).by_needs
+
+
 def test_without_an_uncertain_route_the_likelier_one_is_kept() -> None:
     assert Policy().decide(0.55, 0.0).route is Route.FACTUAL
 

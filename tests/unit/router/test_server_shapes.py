@@ -21,7 +21,7 @@ from router.errors import (
     UnknownModel,
     UpstreamFailed,
 )
-from router.policy import Route
+from router.policy import Policy, Route
 from router.server.body import path_of
 from router.server.decisions import Asked, answer_to, route_probabilities
 from router.server.errors import status_of
@@ -97,3 +97,30 @@ def test_a_choice_between_two_routes_is_possible_whatever_is_probable(
     options = [{"value": "factual"}, {"value": "hybrid"}]
     asked = Asked.model_validate({"type": "choice", "name": "route", "choices": options})
     assert answer_to(asked, decision)["choice"] in ("factual", "hybrid")
+
+
+JUDGED = Policy().judged(Policy().decide(0.45, 0.1), needs_facts=True, needs_manner=True)
+
+
+@pytest.mark.parametrize("name", ["needs_facts", "needs_manner"])
+def test_a_need_that_did_not_make_the_route_is_not_told(name: str) -> None:
+    asked = Asked.model_validate({"type": "predicate", "name": name})
+
+    assert answer_to(asked, JUDGED) == {"type": "refusal", "name": name}
+
+
+def test_what_a_judge_decided_has_nothing_of_the_classifiers_confidence() -> None:
+    options = [{"value": each.value} for each in Route]
+    asked = Asked.model_validate({"type": "choice", "name": "route", "choices": options})
+    answer = answer_to(asked, JUDGED)
+
+    assert (answer["choice"], answer["confidence"]) == ("hybrid", JUDGED.propensity)
+    found = {each["value"]: each["probability"] for each in answer["probabilities"]}
+    assert found == {"factual": 0.0, "behavioural": 0.0, "hybrid": 1.0}
+
+
+def test_a_judge_has_no_opinion_on_the_routes_that_it_did_not_choose() -> None:
+    options = [{"value": "factual"}, {"value": "behavioural"}]
+    asked = Asked.model_validate({"type": "choice", "name": "route", "choices": options})
+
+    assert answer_to(asked, JUDGED)["type"] == "refusal"
