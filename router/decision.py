@@ -47,10 +47,10 @@ class Decision:
         decided_by: Who had the last word.
         features: What the classifier measured by name, and ``probe.support`` where the documents
             were looked into, so that a replay needs neither a model nor documents.
-        diverted: Not the two probabilities made the route of the classifier's decision, but a rule:
-            the policy's ``uncertain_route``, or that a schema was asked for.
         words: Those that weighed most, as the question has them. Content, unlike all the rest:
             where content is not to be kept, they are not.
+        diverted: A rule chose the route, not the two probabilities: the policy's
+            ``uncertain_route``, or that a schema was asked for.
     """
 
     route: Route
