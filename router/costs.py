@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Final
 
-AXES: Final = ("facts", "manner")
+from router.values import complaints, number
 
 TOLERANCE: Final = 1e-3
 """How far a threshold may be from the one that the costs make, for the sake of rounding."""
+
+
+class InvalidPolicy(ValueError):
+    """A policy that cannot be used; the message names each key that is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,19 @@ class Costs:
     invent them and is three times as bad as a needless search, facts are assumed from .25.
 
     Costs of 1 and 1, which a policy has when nobody said anything, say nothing about an axis.
+
+    Raises:
+        InvalidPolicy: A cost is no number above 0.
     """
 
     missed_facts: float = 1.0
     needless_facts: float = 1.0
     missed_manner: float = 1.0
     needless_manner: float = 1.0
+
+    def __post_init__(self) -> None:
+        if problems := complaints(asdict(self), COSTS):
+            raise InvalidPolicy("; ".join(problems))
 
     @property
     def facts_threshold(self) -> float:
@@ -81,3 +93,9 @@ class Costs:
             f"needless_{axis} {needless:g}) make it {made:.4g}; leave {axis}_threshold out to take "
             f"{made:.4g}, or leave the two costs out to keep {given:g}"
         )
+
+
+_cost = number(1e-9, 1e9, "a number above 0 and up to 1e9")
+
+COSTS: Final = MappingProxyType(dict.fromkeys(Costs.__dataclass_fields__, _cost))
+"""Readers of the costs by name."""

@@ -9,25 +9,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
-from router.costs import AXES
+from router.costs import COSTS
 from router.costs import Costs as Costs
+from router.costs import InvalidPolicy as InvalidPolicy
 from router.decision import DecidedBy as DecidedBy
 from router.decision import Decision as Decision
 from router.decision import Route as Route
 from router.decision import Word as Word
 from router.probe import SUPPORT, Probe
-from router.values import number, numbers, text, whole_number
-
-
-class InvalidPolicy(ValueError):
-    """A policy that cannot be used; the message names each key that is wrong."""
-
+from router.values import complaints, number, numbers, text, whole_number
 
 _FALLBACKS: Mapping[Route, Route | None] = MappingProxyType(
     {Route.HYBRID: Route.FACTUAL, Route.BEHAVIOURAL: None, Route.FACTUAL: None}
 )
+
+
+_OF_COSTS: Final = float("nan")
+"""Stands for a threshold that nobody gave; told by identity from a NaN that somebody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Policy:
     Attributes:
         version: Its number, 1 or more.
         heads: Fingerprint of the classifier's weights that it was tuned with; empty for any.
-        facts_threshold: Probability, 0..1, from which a question needs facts.
-        manner_threshold: Probability, 0..1, from which a question needs manner.
+        facts_threshold: Probability, 0..1, from which a question needs facts; left out, the one of
+            least expected cost, which is .5 where nothing is said of costs.
+        manner_threshold: The same for manner.
         uncertain_band: Half-width, in probability, of the band around a boundary inside which
             a decision is uncertain.
         uncertain_route: Where uncertain questions go when no judge decides; None keeps the likelier
             route.
-        costs: What the thresholds follow from; deciding reads only the thresholds. A policy file
-            with costs and no thresholds gets the thresholds of least expected cost.
+        costs: What the thresholds follow from; deciding reads only the thresholds.
         probe: What a look into the documents does to a decision that is uncertain about facts.
         fallbacks: Where to go when a route's backend is down; None for nowhere.
         evidence_min_support: Probability, 0..1, below which evidence counts as insufficient. The
@@ -56,8 +56,8 @@ class Policy:
 
     version: int = 1
     heads: str = ""
-    facts_threshold: float = 0.5
-    manner_threshold: float = 0.5
+    facts_threshold: float = _OF_COSTS
+    manner_threshold: float = _OF_COSTS
     uncertain_band: float = 0.15
     uncertain_route: Route | None = None
     costs: Costs = field(default_factory=Costs)
@@ -66,13 +66,21 @@ class Policy:
     evidence_min_support: float = 0.27
 
     def __post_init__(self) -> None:
-        """Check the thresholds against the costs.
+        """Take the thresholds that nobody gave from the costs, and check the numbers.
 
         Raises:
-            InvalidPolicy: They contradict each other.
+            InvalidPolicy: A number is of the wrong kind or out of its range, or a threshold is not
+                the one that the costs make; names them all.
         """
-        given = {"facts": self.facts_threshold, "manner": self.manner_threshold}
-        if problems := self.costs.contradictions(given):
+        for axis, made in self.costs.thresholds().items():
+            if getattr(self, f"{axis}_threshold") is _OF_COSTS:
+                object.__setattr__(self, f"{axis}_threshold", made)
+        checked = {name: getattr(self, name) for name in _CHECKED}
+        problems = complaints(checked, _READERS)
+        if not problems:
+            given = {"facts": self.facts_threshold, "manner": self.manner_threshold}
+            problems = self.costs.contradictions(given)
+        if problems:
             raise InvalidPolicy("; ".join(problems))
 
     @property
@@ -168,7 +176,7 @@ class Policy:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidPolicy(f"the policy is not JSON: {error}") from error
         return _from_data(data)
 
@@ -255,27 +263,20 @@ def _as_data(policy: Policy) -> dict[str, Any]:
 def _from_data(data: object) -> Policy:
     if not isinstance(data, dict):
         raise InvalidPolicy("the policy is not a JSON object")
-    readers = _READERS
-    problems = [f"{key}: unknown key" for key in data if key not in readers]
+    problems: list[str] = []
     values: dict[str, Any] = {}
-    for key, read in readers.items():
-        if key in data:
-            try:
-                values[key] = read(data[key])
-            except (ValueError, TypeError) as error:
-                problems.append(f"{key}: {error}")
-    problems += _settled(values)
+    for key, value in data.items():
+        if found := complaints({key: value}, _READERS):
+            problems += found
+        else:
+            values[key] = _READERS[key](value)
+    try:
+        policy = Policy(**values)
+    except InvalidPolicy as error:
+        raise InvalidPolicy("; ".join([*problems, str(error)])) from error
     if problems:
         raise InvalidPolicy("; ".join(problems))
-    return Policy(**values)
-
-
-def _settled(values: dict[str, Any]) -> list[str]:
-    """Fill in the thresholds that the costs make; returns what contradicts them."""
-    costs: Costs = values.get("costs", Costs())
-    for axis, made in costs.thresholds().items():
-        values.setdefault(f"{axis}_threshold", made)
-    return costs.contradictions({axis: values[f"{axis}_threshold"] for axis in AXES})
+    return policy
 
 
 def _route_or_none(value: object) -> Route | None:
@@ -300,7 +301,6 @@ def _fallbacks(value: object) -> Mapping[Route, Route | None]:
 
 
 _probability = number(0.0, 1.0, "a probability from 0 to 1")
-_cost = number(1e-9, 1e9, "a number above 0")
 _READERS: Mapping[str, Any] = MappingProxyType(
     {
         "version": whole_number,
@@ -309,16 +309,22 @@ _READERS: Mapping[str, Any] = MappingProxyType(
         "manner_threshold": _probability,
         "uncertain_band": _probability,
         "uncertain_route": _route_or_none,
-        "costs": numbers(Costs, dict.fromkeys(Costs.__dataclass_fields__, _cost), "cost"),
+        "costs": numbers(Costs, COSTS),
         "probe": numbers(
             Probe,
             {
                 "weight": number(0.0, 2.0, "a weight from 0 to 2"),
                 "centre": number(-5.0, 5.0, "a logit from -5 to 5"),
             },
-            "key",
         ),
         "fallbacks": _fallbacks,
         "evidence_min_support": _probability,
     }
+)
+_CHECKED: Final = (
+    "version",
+    "facts_threshold",
+    "manner_threshold",
+    "uncertain_band",
+    "evidence_min_support",
 )

@@ -1,11 +1,19 @@
-"""Readers of single JSON values: each returns the value, or says what it expected and got. Pure."""
+"""Readers of single values: each returns the value, or says what it expected and got. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 Made = TypeVar("Made")
+
+
+class WrongKeys(ValueError):
+    """Keys of an object are wrong; ``problems`` has one line each, which begins with the key."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problems))
 
 
 def number(low: float, high: float, what: str) -> Callable[[object], float]:
@@ -25,25 +33,43 @@ def number(low: float, high: float, what: str) -> Callable[[object], float]:
 
 
 def numbers(
-    made: Callable[..., Made], readers: dict[str, Callable[[object], float]], kind: str
+    made: Callable[..., Made], readers: Mapping[str, Callable[[object], float]]
 ) -> Callable[[object], Made]:
     """Return a reader of objects of numbers, which may leave any of them out.
 
     Args:
         made: Takes the numbers by name.
         readers: Each number's own.
-        kind: What a number is called whose name is unknown.
+
+    The reader raises TypeError, or `WrongKeys` with all of them.
     """
 
     def read(value: object) -> Made:
         if not isinstance(value, dict):
             raise TypeError(f"expected an object, got {value!r}")
-        unknown = sorted(set(value) - set(readers))
-        if unknown:
-            raise ValueError(f"unknown {kind} {unknown[0]!r}")
+        if problems := complaints(value, readers):
+            raise WrongKeys(problems)
         return made(**{name: readers[name](given) for name, given in value.items()})
 
     return read
+
+
+def complaints(
+    values: Mapping[str, object], readers: Mapping[str, Callable[[object], object]]
+) -> list[str]:
+    """Return what is wrong with each of some named values, one line each."""
+    found = []
+    for name, value in values.items():
+        if name not in readers:
+            found.append(f"{name}: unknown key")
+            continue
+        try:
+            readers[name](value)
+        except WrongKeys as error:
+            found += [f"{name}.{problem}" for problem in error.problems]
+        except (TypeError, ValueError) as error:
+            found.append(f"{name}: {error}")
+    return found
 
 
 def whole_number(value: object) -> int:

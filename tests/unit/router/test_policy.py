@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -229,9 +230,35 @@ def test_a_threshold_that_is_not_the_one_of_the_costs_is_refused_with_both_value
     ) in str(refused.value)
 
 
+def test_a_policy_with_costs_and_no_thresholds_takes_those_of_least_cost() -> None:
+    policy = Policy(costs=Costs(missed_facts=3), manner_threshold=0.6)
+
+    assert (policy.facts_threshold, policy.manner_threshold) == (0.25, 0.6)
+    assert Policy.from_json(policy.to_json()) == policy
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, math.nan, math.inf, True])
+@pytest.mark.parametrize(
+    "name", ["facts_threshold", "manner_threshold", "uncertain_band", "evidence_min_support"]
+)
+def test_no_policy_can_be_made_with_what_is_no_probability(name: str, wrong: float) -> None:
+    values: dict[str, Any] = {name: wrong}
+    with pytest.raises(InvalidPolicy, match=f"^{name}: expected a probability from 0 to 1, got"):
+        Policy(**values)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf, False])
+@pytest.mark.parametrize(
+    "name", ["missed_facts", "needless_facts", "missed_manner", "needless_manner"]
+)
+def test_no_costs_can_be_made_that_are_not_above_zero(name: str, wrong: float) -> None:
+    with pytest.raises(InvalidPolicy, match=f"^{name}: expected a number above 0"):
+        Costs(**{name: wrong})
+
+
 def test_no_policy_can_be_made_whose_costs_and_thresholds_contradict_each_other() -> None:
     with pytest.raises(InvalidPolicy, match=r"manner_threshold: it is 0\.5.* make it 0\.2"):
-        Policy(costs=Costs(missed_manner=4.0))
+        Policy(costs=Costs(missed_manner=4.0), manner_threshold=0.5)
 
 
 def test_the_rules_of_a_policy_name_the_costs_that_made_them() -> None:
@@ -264,6 +291,8 @@ def test_fallbacks_left_out_keep_their_defaults() -> None:
     ("text", "complaint"),
     [
         ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('{"costs": ' * 100_000, "not JSON"),
         ("[]", "not a JSON object"),
         ('{"colour": 1}', "colour: unknown key"),
         ('{"facts_threshold": 1.5}', "facts_threshold: expected a probability"),
@@ -272,11 +301,11 @@ def test_fallbacks_left_out_keep_their_defaults() -> None:
         ('{"version": 0}', "version: expected a whole number"),
         ('{"heads": 7}', "heads: expected a string"),
         ('{"uncertain_route": "both"}', "uncertain_route: expected one of factual"),
-        ('{"costs": {"missed_facts": 0}}', "costs: expected a number above 0"),
-        ('{"costs": {"tea": 1}}', "costs: unknown cost 'tea'"),
-        ('{"probe": {"weight": -1}}', "probe: expected a weight from 0 to 2"),
-        ('{"probe": {"centre": 7}}', "probe: expected a logit from -5 to 5"),
-        ('{"probe": {"tea": 1}}', "probe: unknown key 'tea'"),
+        ('{"costs": {"missed_facts": 0}}', "costs.missed_facts: expected a number above 0"),
+        ('{"costs": {"tea": 1}}', "costs.tea: unknown key"),
+        ('{"probe": {"weight": -1}}', "probe.weight: expected a weight from 0 to 2"),
+        ('{"probe": {"centre": 7}}', "probe.centre: expected a logit from -5 to 5"),
+        ('{"probe": {"tea": 1}}', "probe.tea: unknown key"),
         ('{"probe": 0}', "probe: expected an object"),
         ('{"fallbacks": {"hybrid": "hybrid"}}', "fallbacks: hybrid cannot fall back to itself"),
         ('{"fallbacks": []}', "fallbacks: expected an object"),
@@ -288,5 +317,19 @@ def test_an_unusable_policy_is_refused_by_key(text: str, complaint: str) -> None
 
 
 def test_all_wrong_keys_are_named_at_once() -> None:
-    with pytest.raises(InvalidPolicy, match=r"colour.*version.*uncertain_band"):
-        Policy.from_json('{"colour": 1, "version": 0, "uncertain_band": 2}')
+    with pytest.raises(InvalidPolicy) as refused:
+        Policy.from_json(
+            '{"colour": 1, "version": 0, "uncertain_band": 2, "probe": {"weight": 9},'
+            ' "costs": {"tea": 1, "missed_facts": 0, "missed_manner": "dear"}}'
+        )
+
+    wrong = [problem.split(": ")[0] for problem in str(refused.value).split("; ")]
+    assert wrong == [
+        "colour",
+        "version",
+        "uncertain_band",
+        "probe.weight",
+        "costs.tea",
+        "costs.missed_facts",
+        "costs.missed_manner",
+    ]
