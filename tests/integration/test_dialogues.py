@@ -21,7 +21,7 @@ ANSWER = (
     "share of that in proportion to their hours [1]. Leave is requested through the portal, at "
     "least two weeks before it begins, and your lead answers within five working days [2]. "
 ) * 4
-ODD, EVEN = 0.94, 0.88
+ODD, EVEN = 0.94, 0.84
 """Accuracy at least, of each half of the lines; a floor a little under what is reached."""
 
 
