@@ -2,7 +2,8 @@
 
     uv run --extra tune python -m router.tuning.fit --data ../shared/data/routing/train_ok.jsonl
 
-The same rows on the same machine give the same bytes. It takes about a quarter of an hour on two cores.
+The same rows on the same machine give the same bytes. It takes about a quarter of an hour on two
+cores.
 """
 
 from __future__ import annotations

@@ -211,10 +211,17 @@ def test_fine_tuning_learns(few: list[Row], fitted: Fitted) -> None:
     assert agreement(truth, routes).macro_f1 > constant + 0.15
 
 
-def test_probabilities_for_unseen_sources_are_calibrated(few: list[Row], fitted: Fitted) -> None:
-    facts = fitted.out_of_source[:, 0].tolist()
+def test_probabilities_for_unseen_sources_are_calibrated_for_the_assumed_shares(
+    few: list[Row], fitted: Fitted
+) -> None:
+    weights = weights_by_prior(few)
+    needed = np.array([(row.needs_facts, row.needs_manner) for row in few], float)
 
-    assert calibration_error(facts, [row.needs_facts for row in few]) < 0.2
+    said = np.average(fitted.out_of_source, axis=0, weights=weights)
+    np.testing.assert_allclose(said, np.average(needed, axis=0, weights=weights), atol=0.02)
+    # Those who are told more have more of it.
+    doubtful = fitted.out_of_source[:, 0] < np.median(fitted.out_of_source[:, 0])
+    assert needed[~doubtful, 0].mean() > needed[doubtful, 0].mean() + 0.1
 
 
 def test_each_route_weighs_as_often_as_it_is_assumed_to_come() -> None:
