@@ -83,6 +83,12 @@ class Heads:
         """
         number = self._exit(reading.layers)
         probabilities = self._probabilities(self._logits(reading, number), number)
+        return self.settled(number, probabilities, thresholds)
+
+    def settled(
+        self, number: int, probabilities: tuple[float, float], thresholds: tuple[float, float]
+    ) -> bool:
+        """Whether probabilities of facts and of manner at an exit, counted from 0, are `enough`."""
         (no_facts, facts), (no_manner, manner) = (
             _beyond(_logit(probability), bounds, _logit(threshold))
             for probability, bounds, threshold in zip(

@@ -24,9 +24,9 @@ def build(weights: dict[str, Any], layers: int, exits: tuple[int, ...], dropout:
     # Without its types: torch is no dependency of what is checked.
     torch: Any = import_module("torch")
     nn, functional = torch.nn, torch.nn.functional
-    Module: Any = nn.Module  # noqa: N806 - a class
+    module: Any = nn.Module
 
-    class Layer(Module):  # type: ignore[misc]  # torch is not typed here
+    class Layer(module):  # type: ignore[misc]  # torch is not typed here
         def __init__(self, prefix: str) -> None:
             super().__init__()
             self.query = _linear(torch, weights, f"{prefix}attention.self.query")
@@ -57,7 +57,7 @@ def build(weights: dict[str, Any], layers: int, exits: tuple[int, ...], dropout:
             widened = self.down(functional.gelu(self.up(hidden)))
             return self.last_norm(hidden + functional.dropout(widened, dropout, self.training))
 
-    class Encoder(Module):  # type: ignore[misc]  # torch is not typed here
+    class Encoder(module):  # type: ignore[misc]  # torch is not typed here
         def __init__(self) -> None:
             super().__init__()
             self.layers = nn.ModuleList(Layer(f"encoder.layer.{n}.") for n in range(layers))

@@ -41,8 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error} Or fit on our own examples alone, with --own-only.\n")
         return 1
     recipe = Recipe(epochs=options.epochs, seed=options.seed)
+    thresholds = (round(COSTS.facts_threshold, 4), round(COSTS.manner_threshold, 4))
     try:
-        fitted = fit(rows, recipe, workers=options.workers, told=_told)
+        fitted = fit(rows, recipe, thresholds=thresholds, workers=options.workers, told=_told)
     except ModuleNotFoundError as error:
         sys.stderr.write(
             f"{error}. Fine-tuning needs torch and scikit-learn: uv sync --extra tune.\n"
@@ -50,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     policy = Policy(
         heads=fitted.heads.fingerprint,
-        facts_threshold=round(COSTS.facts_threshold, 4),
-        manner_threshold=round(COSTS.manner_threshold, 4),
+        facts_threshold=thresholds[0],
+        manner_threshold=thresholds[1],
         costs=COSTS,
     )
     measured = {name: own_rows(name) for name in MEASURED_ON} | measured

@@ -56,7 +56,7 @@ class Fitted:
     Attributes:
         encoder: Packed.
         out_of_source: Calibrated probabilities of the deepest exit, shape (rows, 2).
-        stopped_early: Share of rows for which an earlier exit was enough, 0..1.
+        stopped_early: Share of rows, weighed by `PRIOR`, for which the first exit is enough, 0..1.
     """
 
     encoder: bytes
@@ -69,6 +69,7 @@ def fit(
     rows: Sequence[Row],
     recipe: Recipe,
     *,
+    thresholds: tuple[float, float] = (0.5, 0.5),
     workers: int = 2,
     told: Callable[[str], None] = lambda _: None,
 ) -> Fitted:
@@ -77,6 +78,7 @@ def fit(
     Args:
         rows: Labelled questions of at least ``FOLDS`` sources.
         recipe: How to fine-tune.
+        thresholds: Of facts and of manner, in the policy that will decide.
         workers: Fine-tunings at once, a core each.
         told: Is told how far it is, a line at a time.
 
@@ -102,7 +104,7 @@ def fit(
             logits[held_out] = half.result()
             told(f"fold {number} of {len(folds)}: {held_out.sum()} rows read out of source")
         tuned = final.result()
-    return _calibrated(rows, logits, tuned)
+    return _calibrated(rows, logits, tuned, thresholds)
 
 
 def logits_at_exits(
@@ -170,7 +172,9 @@ async def _every_exit(encoder: QuestionEncoder, text: str) -> list[Reading]:
     return [*readings, deepest]
 
 
-def _calibrated(rows: Sequence[Row], logits: Floats, tuned: FineTuned) -> Fitted:
+def _calibrated(
+    rows: Sequence[Row], logits: Floats, tuned: FineTuned, thresholds: tuple[float, float]
+) -> Fitted:
     import numpy as np
 
     exits = tuned.encoder.exits
@@ -196,13 +200,11 @@ def _calibrated(rows: Sequence[Row], logits: Floats, tuned: FineTuned) -> Fitted
         calibration=calibration.astype(np.float32),
         sure=sure.astype(np.float32),
     )
-    facts_no, facts_yes = sure[0, 0]
-    manner_no, manner_yes = sure[0, 1]
-    facts, manner = probabilities[:, 0, 0], probabilities[:, 0, 1]
-    enough = (facts <= facts_no) | (
-        (facts >= facts_yes) & ((manner <= manner_no) | (manner >= manner_yes))
-    )
-    stopped = float(np.average(enough, weights=weights))
+    settled = [
+        heads.settled(0, (facts, manner), thresholds)
+        for facts, manner in probabilities[:, 0].tolist()
+    ]
+    stopped = float(np.average(settled, weights=weights))
     return Fitted(packed, heads, probabilities[:, -1], stopped)
 
 
