@@ -8,21 +8,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from backends.asking import Server, own_session, sendable
 from backends.base import FOR_JUDGE, Verdict
-from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
+from backends.errors import Garbled, Refused
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+    from aiohttp import ClientSession
 
 MAX_ANSWER_BYTES: Final = 256 << 10
 """Three answers take less than one thousand."""
 
-_BUSY: Final = frozenset({408, 425, 429})
-_HINTS: Final = {
-    401: "Check the API key of the judge.",
-    403: "Check the API key of the judge.",
-    404: "Check the URL of the judge, and the model name that it knows.",
-}
 _ROUTES: Final[Mapping[object, Verdict]] = MappingProxyType(
     {
         "factual": Verdict(needs_facts=True, needs_manner=False),
@@ -70,21 +65,21 @@ class HttpJudge:
         timeout_s: float = 3.0,
         connect_timeout_s: float = 1.0,
     ) -> None:
-        from aiohttp import ClientTimeout
         from yarl import URL
 
-        url = URL(base_url) / "decisions"
         self._session = session
-        # Two credentials at once are refused by aiohttp; the key is the one that was meant.
-        self._url = url.with_user(None) if api_key else url
-        self._model = model
+        self._server = Server(
+            URL(base_url) / "decisions",
+            "judge",
+            "judge",
+            model,
+            api_key=api_key,
+            timeout_s=timeout_s,
+            connect_timeout_s=connect_timeout_s,
+            max_bytes=MAX_ANSWER_BYTES,
+        )
         self._facts_threshold = facts_threshold
         self._manner_threshold = manner_threshold
-        self._timeout_s = timeout_s
-        self._timeout = ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s)
-        self._headers = {FOR_JUDGE: "1"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
 
     @classmethod
     @asynccontextmanager
@@ -114,7 +109,7 @@ class HttpJudge:
         """
         async with AsyncExitStack() as stack:
             if session is None:
-                session = await stack.enter_async_context(_own_session())
+                session = await stack.enter_async_context(own_session())
             yield cls(
                 session,
                 base_url,
@@ -129,7 +124,7 @@ class HttpJudge:
     @property
     def name(self) -> str:
         """Host and port."""
-        return str(self._url.authority).rpartition("@")[2]
+        return str(self._server.url.authority).rpartition("@")[2]
 
     @property
     def hands_on(self) -> bool:
@@ -146,54 +141,12 @@ class HttpJudge:
             Refused: It will not serve the request, or answers neither both needs nor the route.
             Garbled: Its answer is not what ``/v1/decisions`` returns.
         """
-        import aiohttp
-
-        body = {"model": self._model, "input": _sendable(question), "questions": _QUESTIONS}
-        try:
-            async with self._session.post(
-                self._url,
-                json=body,
-                headers={**headers, **self._headers},
-                timeout=self._timeout,
-                allow_redirects=False,  # the key goes to nobody else
-            ) as response:
-                if response.status != 200:
-                    raise self._refusal(response.status)
-                return self._read(await self._bounded(response))
-        except TimeoutError as error:
-            raise TimedOut(
-                f"The judge at {self._server} gave no answer within {self._timeout_s:g} s.",
-                backend="judge",
-            ) from error
-        except aiohttp.ClientPayloadError as error:
-            raise Garbled(
-                f"The judge at {self._server} stopped in the middle of its answer.",
-                backend="judge",
-            ) from error
-        except aiohttp.ClientError as error:
-            raise Unavailable(
-                f"The judge at {self._server} cannot be reached ({type(error).__name__}).",
-                backend="judge",
-                hint="Check that it runs and that its URL is right.",
-            ) from error
-        except ValueError as error:
-            # Of aiohttp, before it sends anything: a line break in the key.
-            raise Refused(
-                "The judge cannot be asked: a header of the request is not valid.",
-                backend="judge",
-                hint="Check the API key of the judge.",
-            ) from error
-
-    async def _bounded(self, response: ClientResponse) -> bytes:
-        pieces = bytearray()
-        while piece := await response.content.readany():
-            pieces += piece
-            if len(pieces) > MAX_ANSWER_BYTES:
-                raise Garbled(
-                    f"The judge at {self._server} answered more than {MAX_ANSWER_BYTES} bytes.",
-                    backend="judge",
-                )
-        return bytes(pieces)
+        body = {
+            "model": self._server.model,
+            "input": sendable(question),
+            "questions": _QUESTIONS,
+        }
+        return self._read(await self._server.ask(self._session, body, {**headers, FOR_JUDGE: "1"}))
 
     def _read(self, body: bytes) -> Verdict:
         try:
@@ -203,7 +156,7 @@ class HttpJudge:
             by_route = _route(answers.get("route"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Garbled(
-                f"The judge at {self._server} sent something else than decisions.",
+                f"{self._server} sent something else than decisions.",
                 backend="judge",
                 hint="Check that its URL is that of an API with /decisions, up to the version.",
             ) from error
@@ -211,37 +164,10 @@ class HttpJudge:
             return Verdict(facts >= self._facts_threshold, manner >= self._manner_threshold)
         if by_route is None:
             raise Refused(
-                f"The judge at {self._server} answers neither both needs nor the route.",
+                f"{self._server} answers neither both needs nor the route.",
                 backend="judge",
             )
         return by_route
-
-    def _refusal(self, status: int) -> BackendError:
-        # Never its message: it may repeat the question.
-        problem = f"The judge at {self._server} answered with status {status}"
-        if status >= 500 or status in _BUSY:
-            return Unavailable(f"{problem}.", backend="judge", hint="Try again later.")
-        return Refused(
-            f"{problem} for model {self._model!r}.",
-            backend="judge",
-            hint=_HINTS.get(status, ""),
-            status=status,
-        )
-
-    @property
-    def _server(self) -> str:
-        """Where it is, without user, password or query."""
-        return str(self._url.origin())
-
-
-@asynccontextmanager
-async def _own_session() -> AsyncIterator[ClientSession]:
-    import aiohttp
-
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=16), cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        yield session
 
 
 def _probability(answer: Mapping[str, Any] | None) -> float | None:
@@ -263,8 +189,3 @@ def _route(answer: Mapping[str, Any] | None) -> Verdict | None:
     if answer is None or answer["type"] == "refusal":
         return None
     return _ROUTES[answer["choice"]]
-
-
-def _sendable(text: str) -> str:
-    """Without half surrogate pairs, which JSON can write and a tokenizer cannot read."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -8,21 +8,18 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
+from backends.asking import Server, own_session, sendable
+from backends.errors import Garbled
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+    from aiohttp import ClientSession
 
 MAX_QUESTION: Final = 2_000
 """Characters of a question that are sent; a cross-encoder has one window for question and passage,
 and servers refuse what does not fit instead of cutting it."""
 
-_BUSY: Final = frozenset({408, 425, 429})
-_HINTS: Final = {
-    401: "Check the API key of the rerank server.",
-    403: "Check the API key of the rerank server.",
-    404: "Check the URL and the model name of the rerank server.",
-}
+MAX_ANSWER_BYTES: Final = 4 << 20
+"""A score takes less than one hundred, but some servers send the passages back."""
 
 
 class HttpReranker:
@@ -38,15 +35,19 @@ class HttpReranker:
         timeout_s: float = 2.0,
         connect_timeout_s: float = 1.0,
     ) -> None:
-        from aiohttp import ClientTimeout
         from yarl import URL
 
         self._session = session
-        self._url = URL(base_url) / "rerank"
-        self._model = model
-        self._timeout_s = timeout_s
-        self._timeout = ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s)
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._server = Server(
+            URL(base_url) / "rerank",
+            "rerank server",
+            "reranker",
+            model,
+            api_key=api_key,
+            timeout_s=timeout_s,
+            connect_timeout_s=connect_timeout_s,
+            max_bytes=MAX_ANSWER_BYTES,
+        )
 
     @classmethod
     @asynccontextmanager
@@ -72,7 +73,7 @@ class HttpReranker:
         """
         async with AsyncExitStack() as stack:
             if session is None:
-                session = await stack.enter_async_context(_own_session())
+                session = await stack.enter_async_context(own_session())
             yield cls(
                 session,
                 base_url,
@@ -85,7 +86,7 @@ class HttpReranker:
     @property
     def model(self) -> str:
         """Name of the model, as it appears in traces."""
-        return self._model
+        return self._server.model
 
     async def scores(self, question: str, passages: Sequence[str]) -> Sequence[float]:
         """Return the relevance of each passage, 0..1, in order.
@@ -95,43 +96,15 @@ class HttpReranker:
             Refused: It will not serve the request: wrong key, unknown model, passage too long.
             Garbled: Its answer is not one score in 0..1 for each passage.
         """
-        import aiohttp
-
         if not passages:
             return ()
         body = {
-            "model": self._model,
-            "query": _sendable(question[:MAX_QUESTION]),
-            "documents": [_sendable(passage) for passage in passages],
+            "model": self._server.model,
+            "query": sendable(question[:MAX_QUESTION]),
+            "documents": [sendable(passage) for passage in passages],
             "top_n": len(passages),
         }
-        try:
-            async with self._session.post(
-                self._url,
-                json=body,
-                headers=self._headers,
-                timeout=self._timeout,
-                allow_redirects=False,  # the key goes to nobody else
-            ) as response:
-                if response.status != 200:
-                    raise await self._refusal(response)
-                return self._read(await response.read(), len(passages))
-        except TimeoutError as error:
-            raise TimedOut(
-                f"The rerank server at {self._server} gave no answer within {self._timeout_s:g} s.",
-                backend="reranker",
-            ) from error
-        except aiohttp.ClientPayloadError as error:
-            raise Garbled(
-                f"The rerank server at {self._server} stopped in the middle of its answer.",
-                backend="reranker",
-            ) from error
-        except aiohttp.ClientError as error:
-            raise Unavailable(
-                f"The rerank server at {self._server} cannot be reached ({type(error).__name__}).",
-                backend="reranker",
-                hint="Check that it runs and that its URL is right.",
-            ) from error
+        return self._read(await self._server.ask(self._session, body), len(passages))
 
     def _read(self, body: bytes, count: int) -> Sequence[float]:
         try:
@@ -140,45 +113,14 @@ class HttpReranker:
             scores = [by_index[index] for index in range(count)]
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise Garbled(
-                f"The rerank server at {self._server} sent something else than {count} scores.",
+                f"{self._server} sent something else than {count} scores.",
                 backend="reranker",
                 hint="Check that its URL is that of an API with /rerank, up to the version.",
             ) from error
         if not all(math.isfinite(score) and 0.0 <= score <= 1.0 for score in scores):
             raise Garbled(
-                f"The rerank server at {self._server} sent scores that are not within 0 and 1.",
+                f"{self._server} sent scores that are not within 0 and 1.",
                 backend="reranker",
                 hint="Have it apply the model's sigmoid; raw logits cannot be compared.",
             )
         return scores
-
-    async def _refusal(self, response: ClientResponse) -> BackendError:
-        status = response.status
-        problem = f"The rerank server at {self._server} answered with status {status}"
-        if status >= 500 or status in _BUSY:
-            return Unavailable(f"{problem}.", backend="reranker", hint="Try again later.")
-        # Not its message: some servers repeat the passages in it.
-        return Refused(
-            f"{problem} for model {self._model!r}.",
-            backend="reranker",
-            hint=_HINTS.get(status, ""),
-            status=status,
-        )
-
-    @property
-    def _server(self) -> str:
-        """Where it is, without user, password or query."""
-        return str(self._url.origin())
-
-
-@asynccontextmanager
-async def _own_session() -> AsyncIterator[ClientSession]:
-    import aiohttp
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16)) as session:
-        yield session
-
-
-def _sendable(text: str) -> str:
-    """Without half surrogate pairs, which JSON can write and a tokenizer cannot read."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -16,6 +16,7 @@ from backends.base import Reranker
 from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
 from backends.memory.reranker import OverlapReranker
 from backends.rerank import HttpReranker
+from backends.rerank.http import MAX_ANSWER_BYTES
 
 Opener = Callable[[], AbstractAsyncContextManager[Reranker]]
 Answering = Callable[[Mapping[str, Any]], Awaitable[web.StreamResponse]]
@@ -198,6 +199,36 @@ async def test_an_answer_that_is_not_one_score_a_passage_is_said_to_be_garbled(b
     async with rerank_server(garble) as server, HttpReranker.open(server.url, "cross") as reranker:
         with pytest.raises(Garbled, match="reran"):
             await reranker.scores(QUESTION, PASSAGES)
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    sent = 0
+
+    async def go_on(request: Mapping[str, Any]) -> web.StreamResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while sent < 8 * MAX_ANSWER_BYTES:
+                sent += 1 << 16
+                yield b" " * (1 << 16)
+
+        return web.Response(body=pieces())
+
+    async with rerank_server(go_on) as server, HttpReranker.open(server.url, "cross") as reranker:
+        with pytest.raises(Garbled, match=f"more than {MAX_ANSWER_BYTES} bytes"):
+            await reranker.scores(QUESTION, PASSAGES)
+
+    assert sent < 8 * MAX_ANSWER_BYTES
+
+
+async def test_a_key_that_is_no_header_is_told_and_not_shown() -> None:
+    async with (
+        rerank_server() as server,
+        HttpReranker.open(server.url, "cross", api_key="secret\r\nX: y") as reranker,
+    ):
+        with pytest.raises(Refused, match="header") as raised:
+            await reranker.scores(QUESTION, PASSAGES)
+
+    assert "secret" not in str(raised.value)
 
 
 async def test_a_server_that_does_not_answer_in_time_is_given_up() -> None:
