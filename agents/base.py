@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
+from backends.adapters import Adapter
 from backends.base import DocumentId, Message, PassageId, ScoredPassage
 from backends.filters import Conditions
 from backends.generation import Sampling, Usage
@@ -30,7 +31,9 @@ class Task:
             length even where the conversation is long.
         conversation: The turns as they were said; the last one is the user's.
         principals: On whose behalf.
-        adapter: Name of the adapter or model that the caller chose, None for the default.
+        adapter: Name of the adapter or model that answers, as its server has it; None for the
+            default.
+        registered: What the registry says about that adapter, where it knows it.
         sampling: How the model should choose words.
         schema: JSON schema that the answer must satisfy.
         where: What the documents' metadata must satisfy; can only narrow what is searched.
@@ -42,6 +45,7 @@ class Task:
     conversation: tuple[Message, ...]
     principals: Principals
     adapter: str | None = None
+    registered: Adapter | None = None
     sampling: Sampling = Sampling()
     schema: Mapping[str, object] | None = None
     where: Conditions = ()

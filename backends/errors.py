@@ -26,6 +26,8 @@ Backend: TypeAlias = Literal[
     "judge",
     "classifier",
     "extractive generator",
+    "adapters",
+    "fine-tuning",
     "ingestion",
 ]
 """The parts that can fail; the router tells callers which."""

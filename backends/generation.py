@@ -44,6 +44,9 @@ class GenerationRequest:
         adapter: Name of the LoRA adapter or model; None for the default model.
         schema: JSON schema that the answer must satisfy (structured output).
         choices: The answer must be one of these, when not empty (structured output).
+        grammar: Grammar that the answer must satisfy (structured output).
+        extra: Fields of the OpenAI API that go to the server as the caller wrote them, such as
+            ``tools``; generators that have no such thing refuse them.
         headers: Sent along to a remote backend; carries ``traceparent``.
     """
 
@@ -54,6 +57,8 @@ class GenerationRequest:
     sampling: Sampling = Sampling()
     schema: Mapping[str, object] | None = None
     choices: tuple[str, ...] = ()
+    grammar: str | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from backends.adapters import AdapterChoice
+
 
 class Route(StrEnum):
     """Who answers."""
@@ -51,6 +53,7 @@ class Decision:
             where content is not to be kept, they are not.
         diverted: A rule chose the route, not the two probabilities: the policy's
             ``uncertain_route``, or that a schema was asked for.
+        adapter: Which adapter answers and why, on routes where one does.
     """
 
     route: Route
@@ -65,6 +68,7 @@ class Decision:
     features: Mapping[str, float] = field(default_factory=dict)
     words: tuple[Word, ...] = ()
     diverted: bool = False
+    adapter: AdapterChoice | None = None
 
     @property
     def by_needs(self) -> bool:
