@@ -1,13 +1,13 @@
 """What an agent is given, what it yields, and the form of an agent.
 
 A question falls down, events rise: an agent takes a `Task` and yields `Token` and `Cited` events
-as they come, then exactly one `Reply`.
+as they come, `ToolCalled` where the caller brought tools, then exactly one `Reply`.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from backends.adapters import Adapter
@@ -29,13 +29,14 @@ class Task:
     Attributes:
         question: The standalone question: understandable without the conversation, and of bounded
             length even where the conversation is long.
-        conversation: The turns as they were said; the last one is the user's.
+        conversation: The turns as they were said; the last one is the user's, or what a tool said.
         principals: On whose behalf.
         adapter: Name of the adapter or model that answers, as its server has it; None for the
             default.
         registered: What the registry says about that adapter, where it knows it.
         sampling: How the model should choose words.
         schema: JSON schema that the answer must satisfy.
+        extra: Fields of OpenAI's API that go to the model as the caller wrote them.
         where: What the documents' metadata must satisfy; can only narrow what is searched.
         model_failed: The model has just failed on this task; asking it again would only take time.
         carried: Names and phrases of earlier turns that the question leans on; for search alone.
@@ -48,6 +49,7 @@ class Task:
     registered: Adapter | None = None
     sampling: Sampling = Sampling()
     schema: Mapping[str, object] | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
     where: Conditions = ()
     model_failed: bool = False
     carried: str = ""
@@ -120,11 +122,19 @@ class Cited:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """Pieces of tool calls, as OpenAI's API streams them: joined by their ``index``."""
+
+    calls: tuple[Mapping[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What an agent said, whole.
 
     Attributes:
         text: All tokens, joined.
+        tool_calls: What the model wants to know from the caller's tools, as OpenAI writes it.
         citations: Every verified citation, in the order of the text.
         abstained: True when the agent said that it cannot answer from what it found.
         degraded: None, or in plain words what is missing from this reply and why.
@@ -137,9 +147,10 @@ class Reply:
     finish_reason: str = "stop"
     abstained: bool = False
     degraded: str | None = None
+    tool_calls: tuple[Mapping[str, object], ...] = ()
 
 
-AgentEvent: TypeAlias = Token | Cited | Reply
+AgentEvent: TypeAlias = Token | Cited | ToolCalled | Reply
 
 
 class Agent(Protocol):

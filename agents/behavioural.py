@@ -27,6 +27,7 @@ class BehaviouralAgent:
             adapter=task.adapter,
             sampling=task.sampling,
             schema=task.schema,
+            extra=task.extra,
         )
         async with aclosing(say(self._generator, request)) as events:
             async for event in events:

@@ -46,7 +46,7 @@ class FactualAgent:
                 if spoken or named_by_caller(error, task.adapter):
                     raise
                 degraded = "The model server gave no answer; quoted from the documents instead."
-        unnamed = replace(request, adapter=None)
+        unnamed = replace(request, adapter=None, extra={})
         quoted = say_with_citations(self._quoting, unnamed, nothing_found=nothing)
         async with aclosing(quoted) as events:
             async for event in events:
@@ -63,4 +63,5 @@ def _request(task: Task, evidence: Evidence) -> GenerationRequest:
         evidence=passages,
         adapter=task.adapter,
         sampling=task.sampling,
+        extra=task.extra,
     )

@@ -36,6 +36,7 @@ class HybridAgent:
             adapter=task.adapter,
             sampling=task.sampling,
             schema=task.schema,
+            extra=task.extra,
         )
         if task.schema is not None:
             speech = say(self._generator, request)

@@ -7,10 +7,11 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from agents.base import AgentEvent, Cited, Reply, Token
+from agents.base import AgentEvent, Cited, Reply, Token, ToolCalled
 from agents.citations import CitationChecker
 from agents.formats import check_json, check_not_empty
 from agents.links import LinkGuard
+from agents.tools import ToolCalls
 from backends.errors import Misconfigured, Refused
 from backends.generation import GenerationRequest, Generator, Usage
 
@@ -47,10 +48,11 @@ async def say(generator: Generator, request: GenerationRequest) -> AsyncGenerato
             else:
                 yield event
     text = "".join(said)
-    check_not_empty(text)
-    if request.schema is not None and ending.finish_reason != CUT_SHORT:
-        check_json(text)
-    yield Reply(text, usage=ending.usage, model=ending.model, finish_reason=ending.finish_reason)
+    if not ending.tool_calls:
+        check_not_empty(text)
+        if request.schema is not None and ending.finish_reason != CUT_SHORT:
+            check_json(text)
+    yield replace(ending, text=text)
 
 
 async def say_with_citations(
@@ -82,6 +84,9 @@ async def say_with_citations(
             if isinstance(event, Reply):
                 ending = event
                 continue
+            if isinstance(event, ToolCalled):
+                yield event
+                continue
             held.append(event)
             if not NO_ANSWER.startswith(checker.text.strip()[: len(NO_ANSWER)]):
                 for waiting in held:
@@ -89,7 +94,8 @@ async def say_with_citations(
                 held.clear()
     held.extend(checker.feed(guard.close()))
     held.extend(checker.close())
-    check_not_empty(checker.text)
+    if not ending.tool_calls:
+        check_not_empty(checker.text)
     if checker.text.strip().rstrip(".") == NO_ANSWER:
         yield Token(nothing_found.text)
         yield replace(nothing_found, usage=ending.usage, model=ending.model)
@@ -102,7 +108,8 @@ async def say_with_citations(
         usage=ending.usage,
         model=ending.model,
         finish_reason=ending.finish_reason,
-        degraded=_left_out(checker, guard),
+        degraded=None if ending.tool_calls else _left_out(checker, guard),
+        tool_calls=ending.tool_calls,
     )
 
 
@@ -111,6 +118,7 @@ async def _heard(
 ) -> AsyncGenerator[AgentEvent]:
     """Hand each piece to ``read`` and yield what it gives, then a `Reply` without text."""
     usage, model, finish_reason = Usage(), "", "stop"
+    calls = ToolCalls()
     stream = cast("AsyncGenerator[GenerationChunk]", generator.stream(request))
     try:
         async with aclosing(stream) as chunks:
@@ -120,6 +128,9 @@ async def _heard(
                 finish_reason = chunk.finish_reason or finish_reason
                 for event in read(chunk.text):
                     yield event
+                if chunk.tool_calls:
+                    calls.feed(chunk.tool_calls)
+                    yield ToolCalled(chunk.tool_calls)
     except Refused as error:
         if error.status != 404 or request.adapter is not None:
             raise
@@ -129,7 +140,7 @@ async def _heard(
             backend="model server",
             hint="Set ROUTER_VLLM_MODEL to a model that it serves.",
         ) from error
-    yield Reply("", usage=usage, model=model, finish_reason=finish_reason)
+    yield Reply("", usage=usage, model=model, finish_reason=finish_reason, tool_calls=calls.whole())
 
 
 def _given(request: GenerationRequest) -> Iterable[str]:

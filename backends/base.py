@@ -36,15 +36,21 @@ if TYPE_CHECKING:
 PassageId = NewType("PassageId", str)
 DocumentId = NewType("DocumentId", str)
 
-Role: TypeAlias = Literal["system", "user", "assistant"]
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        extra: What OpenAI's message has beside these two, as it came: ``tool_calls`` of an
+            assistant, ``tool_call_id`` of a tool. Only model servers read it.
+    """
 
     role: Role
     content: str
+    extra: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 # --- documents -----------------------------------------------------------------------------------

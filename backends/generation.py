@@ -64,22 +64,28 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class GenerationChunk:
-    """A piece of an answer. The last chunk carries ``finish_reason``; usage and model come once."""
+    """A piece of an answer. The last chunk carries ``finish_reason``; usage and model come once.
+
+    Attributes:
+        tool_calls: Pieces of tool calls, as OpenAI's API streams them.
+    """
 
     text: str = ""
     finish_reason: str | None = None
     usage: Usage | None = None
     model: str | None = None
+    tool_calls: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A whole answer."""
+    """A whole answer; ``tool_calls`` as OpenAI's API writes them."""
 
     text: str
     finish_reason: str
     usage: Usage
     model: str
+    tool_calls: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from agents.base import Citation, Cited, Evidence, Token
+from agents.base import Citation, Cited, Evidence, Token, ToolCalled
 from backends.base import ScoredPassage
 from backends.generation import Usage
 from router.policy import Decision
@@ -29,6 +29,7 @@ class Answer:
         model: Who wrote the text: a model, an adapter, or ``extractive``.
         finish_reason: ``stop``, ``length`` or what the model server said.
         trace_id: 32 lower-case hex digits (W3C Trace Context).
+        tool_calls: What the model wants from the caller's tools, as OpenAI's API writes it.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Answer:
     model: str = ""
     finish_reason: str = "stop"
     trace_id: str = ""
+    tool_calls: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +87,4 @@ class Finished:
     answer: Answer
 
 
-Event: TypeAlias = Decided | EvidenceFound | Token | Cited | Finished
+Event: TypeAlias = Decided | EvidenceFound | Token | Cited | ToolCalled | Finished

@@ -119,6 +119,7 @@ class Router:
         adapter: str | None = None,
         sampling: Sampling | None = None,
         schema: Mapping[str, object] | None = None,
+        extra: Mapping[str, object] | None = None,
         where: WhereLike = None,
         traceparent: Mapping[str, str] | None = None,
     ) -> Answer:
@@ -131,6 +132,10 @@ class Router:
             adapter: Insist on a model or adapter of the model server.
             sampling: How the model should choose words.
             schema: JSON schema that a behavioural answer must satisfy.
+            extra: Fields of OpenAI's API that go to the model as they are: ``tools``,
+                ``tool_choice``, ``parallel_tool_calls``, ``response_format``. What the model wants
+                of the tools is ``Answer.tool_calls``; ask again with their answers as messages of
+                role ``tool``.
             where: What documents' metadata must satisfy to be searched, such as
                 ``{"country": "DE", "price": {"<": 20}}`` or ``["country=DE", "price<20"]``. It
                 narrows what the principal may see and can never widen it.
@@ -151,6 +156,7 @@ class Router:
             adapter=adapter,
             sampling=sampling,
             schema=schema,
+            extra=extra,
             where=where,
             traceparent=traceparent,
         )
@@ -170,6 +176,7 @@ class Router:
         adapter: str | None = None,
         sampling: Sampling | None = None,
         schema: Mapping[str, object] | None = None,
+        extra: Mapping[str, object] | None = None,
         where: WhereLike = None,
         traceparent: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Event]:
@@ -186,6 +193,7 @@ class Router:
             adapter=adapter,
             sampling=sampling,
             schema=schema,
+            extra=extra,
             where=where,
         )
         return self._events(request, traceparent)

@@ -79,7 +79,7 @@ def _joined(node: Callable[[str], Node]) -> Graph:
     graph.add_conditional_edges("probe", after_probe, deciding)
     graph.add_conditional_edges("escalate", by_route, ["behavioural", "retrieve"])
     graph.add_conditional_edges(
-        "retrieve", after_retrieve, ["factual", "hybrid", "reformulate", "abstain"]
+        "retrieve", after_retrieve, ["factual", "hybrid", "reformulate", "behavioural", "abstain"]
     )
     graph.add_edge("reformulate", "retrieve")
     for answering in ("behavioural", "factual", "hybrid"):
@@ -108,10 +108,12 @@ def by_route(state: State) -> str:
 
 
 def after_retrieve(state: State) -> str:
-    """Answer from enough evidence; search once more in other words; then say so."""
+    """Answer from enough evidence; search once more in other words; ask the tools; then say so."""
     if state["evidence"].sufficient:
         return state["route"].value
-    return "reformulate" if state["may_reformulate"] else "abstain"
+    if state["may_reformulate"]:
+        return "reformulate"
+    return "behavioural" if state["may_use_tools"] else "abstain"
 
 
 def after_answer(state: State) -> str:

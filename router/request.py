@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, cast, get_args
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias, cast, get_args
 
 from backends.base import Message, PassageId, Role
 from backends.filters import Condition, Conditions, parse_conditions
@@ -26,6 +26,9 @@ as ``["country=DE", "price<20"]``; all of it must hold."""
 MAX_CHARACTERS = 1_000_000
 """No chat model reads more; what is longer is a mistake or an attack."""
 
+PASSED_ON: Final = ("tools", "tool_choice", "parallel_tool_calls", "response_format")
+"""Fields of OpenAI's API that the model gets as the caller wrote them."""
+
 MAX_QUERY = 8_000
 """Characters of the words of a search; embedders read less."""
 
@@ -38,10 +41,13 @@ class Request:
     """One question with everything that the caller said about it.
 
     Attributes:
-        conversation: The turns; the last one is the user's and is not empty.
+        conversation: The turns; the last one is the user's and is not empty, or is what a tool
+            said to a question of the user's before it.
         principals: On whose behalf; nobody sees no document.
         route: The route that the caller insists on, None to let the router decide.
         adapter: The model or adapter that the caller insists on.
+        extra: Fields of OpenAI's API that go to the model as the caller wrote them: ``tools``,
+            ``tool_choice``, ``parallel_tool_calls``, ``response_format``.
         where: What documents' metadata must satisfy; can only narrow what is searched.
         for_judge: Another router asks, as the judge of its uncertain decision.
     """
@@ -52,8 +58,27 @@ class Request:
     adapter: str | None = None
     sampling: Sampling = Sampling()
     schema: Mapping[str, object] | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
     where: Conditions = ()
     for_judge: bool = False
+
+    @property
+    def asked(self) -> tuple[Message, ...]:
+        """The turns that end with the user's question, without what tools were asked and said."""
+        last = max(at for at, turn in enumerate(self.conversation) if turn.role == "user")
+        turns = self.conversation[: last + 1]
+        return tuple(turn for turn in turns if turn.role != "tool" and turn.content)
+
+    @property
+    def offers_tools(self) -> bool:
+        """Whether the model may call tools of the caller's."""
+        return bool(self.extra.get("tools")) and self.extra.get("tool_choice") != "none"
+
+    @property
+    def wants_tools(self) -> bool:
+        """Whether the model must call one: the caller insists, or a tool has just answered."""
+        insists = self.extra.get("tool_choice") not in (None, "none", "auto")
+        return self.conversation[-1].role == "tool" or (insists and self.offers_tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +111,15 @@ def read_request(
     adapter: str | None = None,
     sampling: Sampling | None = None,
     schema: Mapping[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
     where: WhereLike = None,
     for_judge: bool = False,
 ) -> Request:
     """Check what a caller passed and give it its types.
 
     Raises:
-        InvalidRequest: ``field`` says which argument: ``messages``, ``principal``, ``route`` or
-            ``where``.
+        InvalidRequest: ``field`` says which argument: ``messages``, ``principal``, ``route``,
+            ``where``, or the field of ``extra``.
     """
     with translated():
         principals = asker(principal)
@@ -104,6 +130,7 @@ def read_request(
         adapter=adapter,
         sampling=sampling or Sampling(),
         schema=schema,
+        extra=read_extra(extra or {}),
         where=read_where(where),
         for_judge=for_judge,
     )
@@ -158,6 +185,31 @@ def read_where(given: object) -> Conditions:
         return parse_conditions(cast("WhereLike", given))
 
 
+def read_extra(given: Mapping[str, object]) -> Mapping[str, object]:
+    """Check fields of OpenAI's API that go to the model as they are; None is left out.
+
+    Raises:
+        InvalidRequest: It is none of `PASSED_ON`, or has another shape; ``field`` names it.
+    """
+    for name in given:
+        if name not in PASSED_ON:
+            raise InvalidRequest(
+                f"{name[:80]!r} is not passed on to the model; use {', '.join(PASSED_ON)}.",
+                field="extra",
+            )
+    tools = given.get("tools")
+    if tools is not None and not (
+        isinstance(tools, list) and all(isinstance(tool, Mapping) for tool in tools)
+    ):
+        raise InvalidRequest("tools must be a list of objects.", field="tools")
+    choice = given.get("tool_choice")
+    if choice is not None and not isinstance(choice, str | Mapping):
+        raise InvalidRequest("tool_choice must be a text or an object.", field="tool_choice")
+    if choice not in (None, "none", "auto") and not tools:
+        raise InvalidRequest("tool_choice needs tools to choose from.", field="tool_choice")
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def _conversation(question: Question) -> tuple[Message, ...]:
     if not isinstance(question, Sequence):
         raise InvalidRequest("Ask with a text or with messages.", field="messages")
@@ -167,7 +219,9 @@ def _conversation(question: Question) -> tuple[Message, ...]:
     if not messages:
         raise InvalidRequest("There are no messages; send at least one.", field="messages")
     last = messages[-1]
-    if last.role != "user" or not last.content.strip():
+    asked = last.role == "user" and last.content.strip()
+    told = last.role == "tool" and any(turn.role == "user" for turn in messages)
+    if not (asked or told):
         raise InvalidRequest(
             "The last message must be the user's question and must not be empty.",
             field=f"messages[{len(messages) - 1}]",
@@ -183,7 +237,7 @@ def _conversation(question: Question) -> tuple[Message, ...]:
 
 def _message(turn: object, index: int) -> Message:
     if isinstance(turn, Message):
-        return Message(turn.role, _readable(turn.content))
+        return replace(turn, content=_readable(turn.content))
     if isinstance(turn, Mapping):
         role, content = turn.get("role"), turn.get("content")
         if role in get_args(Role) and isinstance(content, str):

@@ -119,6 +119,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "standalone_question": answer.standalone_question,
         "model": answer.model,
         "finish_reason": answer.finish_reason,
+        "tool_calls": list(answer.tool_calls),
         "usage": {
             "input_tokens": answer.usage.input_tokens,
             "output_tokens": answer.usage.output_tokens,

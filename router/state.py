@@ -47,6 +47,7 @@ class State(TypedDict, total=False):
     evidence: Evidence
     searches: int
     may_reformulate: bool
+    may_use_tools: bool
     failure: RouterError
     degraded: str
     reply: Reply

@@ -10,7 +10,7 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from agents.base import Cited, Reply, Task, Token
+from agents.base import Cited, Reply, Task, Token, ToolCalled
 from agents.condense_model import rewrite
 from agents.errors import AgentError, named_by_caller
 from agents.evidence import abstention, reformulated, words_to_find
@@ -133,7 +133,7 @@ class Steps:
     async def _condense(self, state: State, emit: Emit, span: Span) -> Update:
         request = state["run"].request
         limit_s = self._parts.condense_timeout_s
-        rewritten = await rewrite(request.conversation, self._parts.condenser, timeout_s=limit_s)
+        rewritten = await rewrite(request.asked, self._parts.condenser, timeout_s=limit_s)
         span.set_attribute(names.CONDENSED_BY, rewritten.by)
         if rewritten.failure is not None:
             span.set_attribute(names.ERROR_TYPE, type(rewritten.failure).__qualname__)
@@ -146,6 +146,7 @@ class Steps:
             adapter=request.adapter,
             sampling=request.sampling,
             schema=request.schema,
+            extra=request.extra,
             where=request.where,
             carried=found.carried,
         )
@@ -216,6 +217,7 @@ class Steps:
         return {
             "evidence": evidence,
             "searches": searches,
+            "may_use_tools": state["run"].request.offers_tools,
             "may_reformulate": searches < MAX_SEARCHES and other_words and asked_by_somebody,
         }
 
@@ -247,13 +249,14 @@ class Steps:
                     match event:
                         case Reply():
                             reply = event
-                        case Token() | Cited():
+                        case Token() | Cited() | ToolCalled():
                             first_token = first_token or state["run"].trace.elapsed_ms()
                             emit(event)
         except (AgentError, BackendError) as error:
             fallback = self._parts.policy.fallbacks.get(route)
             task, too_late = state["task"], first_token is not None or "degraded" in state
-            wanted = task.schema is not None or named_by_caller(error, task.adapter)
+            wanted = task.schema is not None or state["run"].request.wants_tools
+            wanted = wanted or named_by_caller(error, task.adapter)
             if too_late or fallback is None or wanted:
                 raise
             return {"failure": router_error(error)}
@@ -290,6 +293,7 @@ class Steps:
             model=reply.model,
             finish_reason=reply.finish_reason,
             trace_id=run.trace.id,
+            tool_calls=reply.tool_calls,
         )
         run.trace.answered(answer)
         emit(Finished(answer))
@@ -330,6 +334,13 @@ class Steps:
         """Let the caller have the route and the format that was insisted on."""
         if request.route is not None:
             return self._parts.policy.forced(request.route, decision)
+        if request.wants_tools and decision.route is not Route.BEHAVIOURAL:
+            reason = f"{decision.reason}; the caller's tools are to be used"
+            return replace(decision, route=Route.BEHAVIOURAL, reason=reason, diverted=True)
+        if request.offers_tools and decision.route is Route.FACTUAL:
+            # Only a model can call them, and it may find there what no document holds.
+            reason = f"{decision.reason}; tools are offered"
+            return replace(decision, route=Route.HYBRID, reason=reason, diverted=True)
         if request.schema is not None and decision.route is Route.FACTUAL:
             # A schema is a format, and only a model can keep to it.
             reason = f"{decision.reason}; a JSON schema is asked for"

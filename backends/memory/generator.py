@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -21,6 +21,7 @@ class Script:
     Attributes:
         text: The answer; it comes word by word.
         finish_reason: Why it ends.
+        tool_calls: Pieces of tool calls that come after the words.
         fails_with: Raised after ``fails_after`` words, at the latest when all are said.
         fails_after: 0 fails before the first word.
         gate: Waited for before each word after the first, so that a test holds the answer open.
@@ -28,6 +29,7 @@ class Script:
 
     text: str = ""
     finish_reason: str = "stop"
+    tool_calls: tuple[Mapping[str, object], ...] = ()
     fails_with: BackendError | None = None
     fails_after: int = 0
     gate: asyncio.Event | None = None
@@ -84,6 +86,8 @@ class ScriptedGenerator:
                 yield GenerationChunk(word)
             if script.fails_with is not None:
                 raise script.fails_with
+            for piece in script.tool_calls:
+                yield GenerationChunk(tool_calls=(piece,))
             finished = True
             usage = Usage(_input_tokens(request), len(words))
             yield GenerationChunk(finish_reason=script.finish_reason, usage=usage, model=model)

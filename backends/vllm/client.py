@@ -164,8 +164,8 @@ class VllmGenerator:
                 finish_reason = delta.finish_reason or finish_reason
                 usage = delta.usage or usage
                 model = delta.model or model
-                if delta.text:
-                    yield GenerationChunk(delta.text)
+                if delta.text or delta.tool_calls:
+                    yield GenerationChunk(delta.text, tool_calls=delta.tool_calls)
         if finish_reason is None:
             raise wire.garbled(reply.server, "ended its answer without saying why")
         await reply.finish()

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from backends.base import Message
 from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
 from backends.generation import Generation, GenerationRequest, ModelCard, Usage
 
@@ -30,6 +31,7 @@ class Delta:
     """What one event of a stream adds to the answer."""
 
     text: str = ""
+    tool_calls: tuple[Mapping[str, object], ...] = ()
     finish_reason: str | None = None
     usage: Usage | None = None
     model: str | None = None
@@ -47,7 +49,7 @@ def chat_body(request: GenerationRequest, model: str, *, streamed: bool) -> dict
         )
     body: dict[str, object] = {
         "model": model,
-        "messages": [{"role": turn.role, "content": turn.content} for turn in request.messages],
+        "messages": [_message(turn) for turn in request.messages],
         "stream": streamed,
     }
     if streamed:
@@ -66,6 +68,10 @@ def chat_body(request: GenerationRequest, model: str, *, streamed: bool) -> dict
         body["response_format"] = {"type": "json_schema", "json_schema": wrapped}
     if request.choices:
         body["structured_outputs"] = {"choice": list(request.choices)}
+    if request.grammar is not None:
+        body["structured_outputs"] = {"grammar": request.grammar}
+    # Last, so that what a caller wrote goes out as the caller wrote it.
+    body.update(request.extra)
     return body
 
 
@@ -94,6 +100,7 @@ def parse_delta(event: Json, server: str) -> Delta:
     delta = _object(choice, "delta", server)
     return Delta(
         text=_text(delta, "content", server),
+        tool_calls=_calls(delta, server),
         finish_reason=_text(choice, "finish_reason", server) or None,
         usage=_usage(event, server),
         model=_text(event, "model", server) or None,
@@ -109,8 +116,10 @@ def parse_generation(answer: Json, server: str) -> Generation:
     choice = _first_choice(answer, server)
     if not choice:
         raise garbled(server, "answered without a choice")
+    message = _object(choice, "message", server)
     return Generation(
-        text=_text(_object(choice, "message", server), "content", server),
+        text=_text(message, "content", server),
+        tool_calls=_calls(message, server),
         finish_reason=_text(choice, "finish_reason", server) or "stop",
         usage=_usage(answer, server) or Usage(),
         model=_text(answer, "model", server),
@@ -200,6 +209,21 @@ _REMEDIES: Mapping[int, str] = {
 } | dict.fromkeys(
     (301, 302, 303, 307, 308), "Redirects are not followed; give the address it moved to."
 )
+
+
+def _message(turn: Message) -> dict[str, object]:
+    # OpenAI writes null where a turn is nothing but tool calls; some chat templates insist on it.
+    content = turn.content if turn.content or "tool_calls" not in turn.extra else None
+    return {"role": turn.role, "content": content, **turn.extra}
+
+
+def _calls(parent: Json, server: str) -> tuple[Mapping[str, object], ...]:
+    value = parent.get("tool_calls")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise garbled(server, "answered with tool calls in a shape that is not known")
+    return tuple(value)
 
 
 def _first_choice(answer: Json, server: str) -> Json:

@@ -25,6 +25,7 @@ class Asks(Protocol):
         adapter: str | None = None,
         sampling: Sampling | None = None,
         schema: Mapping[str, object] | None = None,
+        extra: Mapping[str, object] | None = None,
         where: WhereLike = None,
         traceparent: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Event]:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from starlette.datastructures import Headers
 
-from agents.base import Token
+from agents.base import Token, ToolCalled
 from router.answer import Decided, Finished
 from router.server.body import read_body
 from router.server.caller import principal_of, trace_of
@@ -73,6 +73,7 @@ class ChatCompletions:
                 adapter=chosen.adapter,
                 sampling=call.sampling,
                 schema=call.schema,
+                extra=call.extra,
                 where=call.where,
                 traceparent=trace,
             )
@@ -119,6 +120,9 @@ class _Streamed:
             case Token(text=text) if text:
                 await self._start()
                 await self._chunks(self._frame(self._reply.piece(text)))
+            case ToolCalled(calls=calls):
+                await self._start()
+                await self._chunks(self._frame(self._reply.calls(calls)))
             case Finished(answer=answer):
                 await self._start()
                 await self._finish(answer)

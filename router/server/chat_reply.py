@@ -6,6 +6,7 @@ a stream the first chunk has it with the decision, the finishing chunk has it wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from router.answer import Answer
     from router.policy import Decision
 
-_FINISH_REASONS: Final = frozenset({"stop", "length", "content_filter"})
-"""Those of OpenAI's that a text answer can have; a client may refuse others."""
+_FINISH_REASONS: Final = frozenset({"stop", "length", "content_filter", "tool_calls"})
+"""Those of OpenAI's that an answer can have; a client may refuse others."""
 
 _OWN_FIELDS: Final = (
     "citations",
@@ -47,12 +48,14 @@ class ChatReply:
 
     def whole(self, answer: Answer) -> dict[str, Any]:
         """Return a chat completion."""
-        message = {
+        message: dict[str, Any] = {
             "role": "assistant",
             "content": answer.text,
             "refusal": None,
             "annotations": annotations_json(answer),
         }
+        if answer.tool_calls:
+            message |= {"content": answer.text or None, "tool_calls": list(answer.tool_calls)}
         choice = {
             "index": 0,
             "message": message,
@@ -76,6 +79,10 @@ class ChatReply:
     def piece(self, text: str) -> dict[str, Any]:
         """Return a chunk with text."""
         return self._chunk({"content": text})
+
+    def calls(self, pieces: Sequence[Mapping[str, object]]) -> dict[str, Any]:
+        """Return a chunk with pieces of tool calls."""
+        return self._chunk({"tool_calls": list(pieces)})
 
     def last(self, answer: Answer) -> dict[str, Any]:
         """Return the chunk that finishes a choice."""

@@ -2,7 +2,8 @@
 
 Fields of OpenAI's API that change nothing about the answer (``user``, ``metadata``, ``store`` …)
 are accepted and ignored. Fields that would change it, and that this server does not have, are
-refused by name: an answer that quietly ignores them would be wrong. One field is our own:
+refused by name: an answer that quietly ignores them would be wrong. ``tools``, ``tool_choice``,
+``parallel_tool_calls`` and ``response_format`` reach the model as they are. One field is our own:
 ``where``, what documents' metadata must satisfy; ``extra_body`` of OpenAI's clients carries it.
 """
 
@@ -18,7 +19,7 @@ from backends.base import Message
 from backends.filters import Conditions
 from backends.generation import Sampling
 from router.errors import InvalidRequest
-from router.request import read_where
+from router.request import read_extra, read_where
 from router.server.messages import TextPart, read_messages
 
 _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -35,10 +36,14 @@ class _StreamOptions(BaseModel):
 
 
 class _JsonSchema(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
     content: dict[str, Any] = Field(alias="schema")
 
 
 class _ResponseFormat(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
     type: Literal["text", "json_object", "json_schema"]
     json_schema: _JsonSchema | None = None
 
@@ -59,13 +64,14 @@ class ChatBody(BaseModel):
     seed: StrictInt | None = None
     stop: Any = None
     response_format: _ResponseFormat | None = None
+    tools: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: StrictBool | None = None
     where: Any = None
 
     # Known so that they can be refused.
     n: Any = None
-    tools: Any = None
     functions: Any = None
-    tool_choice: Any = None
     function_call: Any = None
     logprobs: Any = None
     top_logprobs: Any = None
@@ -85,6 +91,7 @@ class ChatCall:
     conversation: tuple[Message, ...]
     sampling: Sampling
     schema: Mapping[str, object] | None
+    extra: Mapping[str, object]
     where: Conditions
     stream: bool
     include_usage: bool
@@ -92,10 +99,8 @@ class ChatCall:
 
 _REFUSED: Final[Mapping[str, tuple[tuple[Any, ...], str]]] = {
     "n": ((1,), "One answer is given to each request; leave it out or send 1."),
-    "tools": (([],), "Tools are not called here; leave it out."),
-    "functions": (([],), "Functions are not called here; leave it out."),
-    "tool_choice": (("none", "auto"), "Tools are not called here; leave it out."),
-    "function_call": (("none", "auto"), "Functions are not called here; leave it out."),
+    "functions": (([],), "It is the old form of tools; send tools."),
+    "function_call": (("none", "auto"), "It is the old form of tool_choice; send tool_choice."),
     "logprobs": ((False,), "Token probabilities are not given; leave it out."),
     "top_logprobs": ((0,), "Token probabilities are not given; leave it out."),
     "logit_bias": (({},), "Single tokens cannot be favoured; leave it out."),
@@ -134,6 +139,7 @@ def read_chat(body: ChatBody) -> ChatCall:
             stop=_stop(body.stop),
         ),
         schema=_schema(body.response_format),
+        extra=read_extra(_passed_on(body)),
         where=read_where(body.where),
         stream=stream,
         include_usage=body.stream_options is not None and body.stream_options.include_usage,
@@ -154,6 +160,23 @@ def _stop(value: object) -> tuple[str, ...]:
     if len(stops) > MAX_STOPS:
         raise InvalidRequest(f"stop may have at most {MAX_STOPS} texts.", field="stop")
     return tuple(stops)
+
+
+_FREE: Final = ("none", "auto")
+
+
+def _passed_on(body: ChatBody) -> Mapping[str, object]:
+    """What goes to the model as the caller wrote it."""
+    wanted = body.response_format
+    fields: dict[str, object] = {
+        "tools": body.tools,
+        "tool_choice": body.tool_choice if body.tools or body.tool_choice not in _FREE else None,
+        "parallel_tool_calls": body.parallel_tool_calls if body.tools else None,
+        "response_format": wanted and wanted.model_dump(by_alias=True, exclude_unset=True),
+    }
+    if wanted is not None and wanted.type == "text":
+        fields["response_format"] = None
+    return {name: value for name, value in fields.items() if value not in (None, [])}
 
 
 def _schema(wanted: _ResponseFormat | None) -> Mapping[str, object] | None:

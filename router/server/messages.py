@@ -13,7 +13,9 @@ _ROLES: Final[Mapping[str, Role]] = {
     "developer": "system",  # OpenAI's newer name for it
     "user": "user",
     "assistant": "assistant",
+    "tool": "tool",
 }
+_EXTRA: Final = ("name", "tool_calls", "tool_call_id")
 
 
 class TextPart(NamedTuple):
@@ -41,9 +43,13 @@ def read_messages(
     keys = dict(parts)
     messages = tuple(_message(item, f"{where}[{at}]", keys) for at, item in enumerate(value))
     last = f"{where}[{len(messages) - 1}]"
+    if messages[-1].role == "tool" and any(turn.role == "user" for turn in messages):
+        return messages
     if messages[-1].role != "user":
         raise InvalidRequest(
-            f"{last}.role: the last message must be the user's question.", field=f"{last}.role"
+            f"{last}.role: the last message must be the user's question, or what a tool said "
+            "about one.",
+            field=f"{last}.role",
         )
     if not messages[-1].content.strip():
         raise InvalidRequest(f"{last}.content: the question is empty.", field=f"{last}.content")
@@ -64,11 +70,16 @@ def _message(item: object, where: str, keys: Mapping[str, str]) -> Message:
             f"{where}.role: {_shown(role)} is not supported; use {', '.join(_ROLES)}.",
             field=f"{where}.role",
         )
-    if item.get("tool_calls") or item.get("function_call"):
+    if item.get("function_call"):
         raise InvalidRequest(
-            f"{where}.tool_calls: tools are not called here.", field=f"{where}.tool_calls"
+            f"{where}.function_call is the old form of tool_calls; send tool_calls.",
+            field=f"{where}.function_call",
         )
-    return Message(_ROLES[role], _content(item.get("content"), f"{where}.content", keys))
+    extra = {name: item[name] for name in _EXTRA if item.get(name)}
+    content = item.get("content")
+    if content is None and "tool_calls" in extra:
+        content = ""
+    return Message(_ROLES[role], _content(content, f"{where}.content", keys), extra)
 
 
 def _content(value: object, where: str, keys: Mapping[str, str]) -> str:

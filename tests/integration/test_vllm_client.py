@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
+from agents.tools import ToolCalls
 from backends.base import Message
 from backends.generation import GenerationChunk, GenerationRequest, Sampling, Usage
 from backends.vllm import Timeouts, VllmGenerator
@@ -15,6 +16,7 @@ from tests.support.model_server import ADAPTER, BASE_MODEL, ModelServer, Plan, m
 
 ASKED = GenerationRequest((Message("user", "Hello there"),))
 WITHIN_A_SECOND = 1.0
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 
 
 @asynccontextmanager
@@ -112,6 +114,56 @@ async def test_choices_go_out_as_structured_outputs() -> None:
     async with client_and_server() as (generator, server):
         await generator.complete(GenerationRequest(ASKED.messages, choices=("a", "b")))
         assert server.calls[0].body["structured_outputs"] == {"choice": ["a", "b"]}
+
+
+async def test_a_grammar_goes_out_as_structured_outputs() -> None:
+    async with client_and_server() as (generator, server):
+        await generator.complete(GenerationRequest(ASKED.messages, grammar='root ::= "yes"'))
+        assert server.calls[0].body["structured_outputs"] == {"grammar": 'root ::= "yes"'}
+
+
+async def test_what_the_caller_wrote_goes_out_untouched() -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "mine", "schema": {}, "x": 1}}
+    extra = {"tools": TOOLS, "tool_choice": "auto", "response_format": wanted}
+    async with client_and_server() as (generator, server):
+        await generator.complete(GenerationRequest(ASKED.messages, schema={}, extra=extra))
+        assert {name: server.calls[0].body[name] for name in extra} == extra
+
+
+async def test_what_tools_were_asked_and_said_goes_out_as_it_came() -> None:
+    calls = [{"id": "call-1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    turns = (
+        *ASKED.messages,
+        Message("assistant", "", {"tool_calls": calls}),
+        Message("tool", "18 degrees", {"tool_call_id": "call-1"}),
+    )
+    async with client_and_server() as (generator, server):
+        await generator.complete(GenerationRequest(turns))
+        assert server.calls[0].body["messages"] == [
+            {"role": "user", "content": "Hello there"},
+            {"role": "assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "content": "18 degrees", "tool_call_id": "call-1"},
+        ]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_tool_calls_come_back_as_the_server_writes_them(streamed: bool) -> None:
+    request = GenerationRequest(ASKED.messages, extra={"tools": TOOLS})
+    calls = ToolCalls()
+    async with client_and_server() as (generator, _):
+        if streamed:
+            async with aclosing(generator.stream(request)) as chunks:
+                async for chunk in chunks:
+                    calls.feed(chunk.tool_calls)
+        else:
+            calls.feed((await generator.complete(request)).tool_calls)
+    assert calls.whole() == (
+        {
+            "id": "call-1",
+            "type": "function",
+            "function": {"name": "weather", "arguments": '{"city": "Paris"}'},
+        },
+    )
 
 
 @pytest.mark.parametrize("streamed", [True, False])

@@ -188,13 +188,32 @@ def _words(body: Mapping[str, object], plan: Plan) -> Sequence[str]:
 
 def _structured(body: Mapping[str, object]) -> str | None:
     choices = body.get("structured_outputs")
-    if isinstance(choices, dict):
+    if isinstance(choices, dict) and "choice" in choices:
         return str(choices["choice"][0])
     wanted = body.get("response_format")
     if not isinstance(wanted, dict):
         return None
-    properties = wanted["json_schema"]["schema"]["properties"]
+    properties = wanted["json_schema"]["schema"].get("properties", {})
     return json.dumps({name: _example(kind["type"]) for name, kind in properties.items()})
+
+
+def _called(body: Mapping[str, object]) -> list[dict[str, object]]:
+    """A call of the first tool, in pieces, where one is offered and none has answered yet."""
+    tools, messages = body.get("tools"), body["messages"]
+    assert isinstance(messages, list)
+    if not isinstance(tools, list) or messages[-1]["role"] == "tool":
+        return []
+    name = _first_tool(body)
+    opening = {"id": "call-1", "type": "function", "function": {"name": name, "arguments": ""}}
+    arguments = ('{"city": ', '"Paris"}')
+    pieces = [{"index": 0, "function": {"arguments": piece}} for piece in arguments]
+    return [{"index": 0, **opening}, *pieces]
+
+
+def _first_tool(body: Mapping[str, object]) -> str:
+    tools = body["tools"]
+    assert isinstance(tools, list)
+    return str(tools[0]["function"]["name"])
 
 
 def _example(kind: str) -> object:
@@ -218,16 +237,27 @@ def _usage(body: Mapping[str, object], plan: Plan) -> dict[str, int]:
 
 
 def _whole(body: Mapping[str, object], plan: Plan) -> dict[str, object]:
-    message = {
+    called = _called(body)
+    message: dict[str, object] = {
         "role": "assistant",
-        "content": "".join(_words(body, plan)),
+        "content": None if called else "".join(_words(body, plan)),
         "reasoning": plan.reason or None,
     }
+    if called:
+        opening = {name: value for name, value in called[0].items() if name != "index"}
+        opening["function"] = {"name": _first_tool(body), "arguments": '{"city": "Paris"}'}
+        message["tool_calls"] = [opening]
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "model": body["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "choices": [
+            {
+                "index": 0,
+                "message": message,
+                "finish_reason": "tool_calls" if called else "stop",
+            }
+        ],
         "usage": _usage(body, plan) if plan.usage else None,
     }
 
@@ -236,11 +266,14 @@ def _frames(body: Mapping[str, object], plan: Plan) -> list[str]:
     deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}]
     if plan.reason:
         deltas.append({"reasoning": plan.reason})
-    deltas.extend({"content": word} for word in _words(body, plan))
+    if called := _called(body):
+        deltas.extend({"tool_calls": [piece]} for piece in called)
+    else:
+        deltas.extend({"content": word} for word in _words(body, plan))
     choices: list[list[dict[str, object]]] = [
         [{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas
     ]
-    choices[-1][0]["finish_reason"] = "stop"
+    choices[-1][0]["finish_reason"] = "tool_calls" if called else "stop"
     head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": body["model"]}
     frames: list[dict[str, object]] = [head | {"choices": choice} for choice in choices]
     options = body.get("stream_options")

@@ -75,6 +75,7 @@ class Call:
     schema: Mapping[str, object] | None = None
     traceparent: Mapping[str, str] | None = None
     where: object = None
+    extra: Mapping[str, object] | None = None
     for_judge: bool = False
 
 
@@ -119,13 +120,13 @@ class ScriptedRouter:
         adapter: str | None = None,
         sampling: Sampling | None = None,
         schema: Mapping[str, object] | None = None,
+        extra: Mapping[str, object] | None = None,
         where: WhereLike = None,
         traceparent: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Event]:
         """Play the script."""
-        self.calls.append(
-            Call(tuple(question), principal, route, adapter, sampling, schema, traceparent, where)
-        )
+        asked = (tuple(question), principal, route, adapter, sampling, schema, traceparent)
+        self.calls.append(Call(*asked, where=where, extra=extra))
         self.asked.set()
         try:
             yield Decided(self.decision, TRACE_ID)
