@@ -91,6 +91,33 @@ def check_spec(spec: AdapterSpec, *, where: str = "The adapter") -> None:
         raise _wrong(where, problems)
 
 
+def check_report(report: Mapping[str, Any]) -> None:
+    """Check that a report is one that the registry keeps.
+
+    Raises:
+        Refused: It is too large, too deep, or not JSON.
+    """
+    try:
+        _READERS["report"](report)
+    except (TypeError, ValueError) as error:
+        raise refused(f"The report cannot be kept: {error}.", "Keep figures only.") from error
+
+
+def is_name(text: str) -> bool:
+    """Whether an adapter may be called that."""
+    return NAME.fullmatch(text) is not None
+
+
+def unknown_version(name: str, version: int) -> Refused:
+    """Return what to raise about a version that there is not."""
+    return Refused(
+        f"There is no adapter {name[:80]}@{version}.",
+        backend="adapters",
+        hint="List what there is with: router adapters list",
+        status=404,
+    )
+
+
 def _wrong(where: str, problems: list[str]) -> Refused:
     shown = "; ".join(problems[:10])
     return refused(f"{where} cannot be used: {shown}.", "Correct it and add the adapter again.")

@@ -22,6 +22,7 @@ TABLES = (
     "reader",
     "corpus",
     "embedding_space",
+    "adapter",
 )
 
 
