@@ -144,7 +144,7 @@ _FACTS: Final[dict[str, FactKind]] = {
     "quoted": "p",
 }
 _BETWEEN: Final = " \t\u00a0\r*_>#()[]’'”»"
-_ITEM = re.compile(r"(?:^|\n)[ \t>*+-]{0,16}\d{1,3}\)[ \t]{1,8}$")
+_ITEM = re.compile(r"(?:(?:^|\n)[ \t>*+-]{0,16}\d{1,3}\)|\[\^?\d[\d ,;–-]{0,30}\])[ \t]{1,8}$")
 _TITLE = re.compile(r"\b(?:Mrs?|Ms|Dr|Prof|St|Sr|Jr|No|Mx)\.$")
 _JOINERS: Final = frozenset(
     ["of", "the", "de", "la", "le", "les", "du", "des", "der", "den", "van", "von", "di", "da"]

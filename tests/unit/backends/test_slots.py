@@ -101,7 +101,7 @@ def test_each_kind_of_fact_has_its_slot_and_units_stay_outside(text: str, hidden
     "text",
     [
         "It takes twelve days. [1] Yes [2, 3].",
-        "1. Open\n2) Close\n- 3. Lock",
+        "1. Open\n2) Close\n- 3. Lock\n[1] Items may come back [2] Labels stay on",
         "Please wait. The parcel is late. May I help? I'm here.",
         "Thank you, dear customer. Best regards",
         "PLEASE DO NOT SHOUT AT US",
