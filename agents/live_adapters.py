@@ -1,0 +1,181 @@
+"""The adapters that may answer now, with the vectors of their examples; kept fresh by a task.
+
+Whoever asks never waits for the registry: it is asked beside the questions, and while it does not
+answer, what it said last stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from backends.adapters import Adapter, AdapterState
+from backends.errors import BackendError
+
+if TYPE_CHECKING:
+    from backends.adapters import AdapterRegistry
+    from backends.base import Embedder, Vectors
+
+EVERY_S: Final = 1.0
+"""So often the registry is asked; whoever unloads an adapter waits longer than that."""
+
+MAX_LIVE: Final = 200
+"""Adapters that are looked at, by name; more are left out, and that is told."""
+
+_BASES_EVERY_S: Final = 10.0
+_BATCH: Final = 16
+"""Examples embedded at a time, so that questions need not wait for many."""
+_REMEMBERED: Final = 64
+
+Bases: TypeAlias = Callable[[], Awaitable[Sequence[str]]]
+"""Returns the names of the base models that answer; raises `BackendError`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """A live adapter; ``examples`` is None without any, or where they could not be embedded."""
+
+    adapter: Adapter
+    examples: Vectors | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """What was live when the registry was asked last.
+
+    Attributes:
+        adapters: Those on a base that is served, by name.
+        stale: Empty, or why this may be older than a moment, in plain words.
+    """
+
+    adapters: Mapping[str, Live] = field(default_factory=dict)
+    stale: str = ""
+
+
+class LiveAdapters:
+    """Asks the registry again and again; see `opened`.
+
+    Args:
+        registry: Keeps the adapters.
+        embedder: Makes vectors of their examples: the one that questions are compared by.
+        bases: Adapters of other bases do not count.
+        timeout_s: How long the registry, or a server, may take to answer.
+    """
+
+    def __init__(
+        self,
+        registry: AdapterRegistry,
+        embedder: Embedder,
+        bases: Bases,
+        *,
+        timeout_s: float = 2.0,
+    ) -> None:
+        self._registry = registry
+        self._embedder = embedder
+        self._ask_bases = bases
+        self._timeout_s = timeout_s
+        self._bases: frozenset[str] | None = None
+        self._bases_at = float("-inf")
+        self._vectors: dict[tuple[str, ...], Vectors] = {}
+        self._found: OrderedDict[str, Adapter] = OrderedDict()
+        self._refreshing = asyncio.Lock()
+        self.snapshot = Snapshot(stale="The registry has not been asked yet.")
+
+    @asynccontextmanager
+    async def opened(self, *, every_s: float = EVERY_S) -> AsyncIterator[LiveAdapters]:
+        """Ask once, then every so often while the block runs."""
+        await self.refresh()
+        keeping = asyncio.create_task(self._keep(every_s), name="live adapters")
+        try:
+            yield self
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+
+    async def refresh(self) -> Snapshot:
+        """Ask the registry now; its failure is noted in the snapshot, which stands otherwise."""
+        async with self._refreshing:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    listed = await self._registry.adapters(state=AdapterState.LIVE)
+            except (BackendError, TimeoutError) as error:
+                self.snapshot = replace(self.snapshot, stale=_why("The registry", error))
+                return self.snapshot
+            stale = [f"Of {len(listed)} live adapters {MAX_LIVE} are looked at."]
+            notes = stale if len(listed) > MAX_LIVE else []
+            bases = await self._served(notes) if listed else frozenset[str]()
+            counting = [each for each in listed[:MAX_LIVE] if each.spec.base in bases]
+            await self._embed(counting, notes)
+            adapters = {
+                each.spec.name: Live(each, self._vectors.get(each.spec.examples))
+                for each in counting
+            }
+            self.snapshot = Snapshot(adapters, " ".join(notes))
+            return self.snapshot
+
+    async def version(self, name: str, version: int) -> Adapter | None:
+        """Return exactly that version on a base that is served, live or not; None when unknown.
+
+        Raises:
+            Unavailable: It is not known here, and the registry cannot be asked.
+        """
+        served_as = f"{name}@{version}"
+        live = self.snapshot.adapters.get(name)
+        if live is not None and live.adapter.version == version:
+            return live.adapter
+        found = self._found.get(served_as)
+        if found is None:
+            async with asyncio.timeout(self._timeout_s):
+                found = await self._registry.find(name, version)
+            if found is None:
+                return None
+            self._found[served_as] = found
+            while len(self._found) > _REMEMBERED:
+                self._found.popitem(last=False)
+        return found if found.spec.base in await self._served([]) else None
+
+    async def _keep(self, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            await self.refresh()
+
+    async def _served(self, notes: list[str]) -> frozenset[str]:
+        """The bases that answer, as they were known last where nobody tells."""
+        now = asyncio.get_running_loop().time()
+        if self._bases is None or now - self._bases_at >= _BASES_EVERY_S:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    self._bases = frozenset(await self._ask_bases())
+                self._bases_at = now
+            except (BackendError, TimeoutError) as error:
+                notes.append(_why("Who serves the base models", error))
+        return self._bases or frozenset()
+
+    async def _embed(self, adapters: Sequence[Adapter], notes: list[str]) -> None:
+        """Make what vectors are missing, and forget those that nobody needs."""
+        wanted = {each.spec.examples for each in adapters if each.spec.examples}
+        self._vectors = {key: value for key, value in self._vectors.items() if key in wanted}
+        for examples in sorted(wanted - self._vectors.keys()):
+            try:
+                self._vectors[examples] = await self._embedded(examples)
+            except BackendError as error:
+                notes.append(_why("The examples' embedder", error))
+                return
+
+    async def _embedded(self, examples: tuple[str, ...]) -> Vectors:
+        import numpy as np
+
+        batches = [
+            await self._embedder.embed(examples[at : at + _BATCH])
+            for at in range(0, len(examples), _BATCH)
+        ]
+        return np.concatenate(batches)
+
+
+def _why(who: str, error: BackendError | TimeoutError) -> str:
+    problem = error.problem if isinstance(error, BackendError) else "No answer in time."
+    return f"{who} did not answer: {problem}"
