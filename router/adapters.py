@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from backends.base import Embedder, Judge, Reranker
     from backends.generation import Generator
     from backends.pgvector import PgvectorStore
+    from backends.postgres import Limits
     from backends.questions import QuestionEncoder
+    from backends.registry import PostgresAdapterRegistry
     from router.config import Settings
     from router.policy import Policy
 
@@ -117,13 +120,8 @@ async def open_store(
         BackendError: The database cannot be reached or is not what it must be.
     """
     from backends.pgvector import open_pgvector
-    from backends.postgres import Limits, migrate
+    from backends.postgres import migrate
 
-    limits = Limits(
-        acquire_s=settings.timeouts.database,
-        connect_s=settings.timeouts.database,
-        statement_s=settings.timeouts.database,
-    )
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(open_database(settings))
         await migrate(url, schema=settings.database_schema)
@@ -131,11 +129,28 @@ async def open_store(
             open_pgvector(
                 url,
                 schema=settings.database_schema,
-                limits=limits,
+                limits=_limits(settings),
                 model=embedder.model if embedder else None,
                 dimension=embedder.dimension if embedder else 0,
             )
         )
+
+
+@asynccontextmanager
+async def open_registry(settings: Settings) -> AsyncIterator[PostgresAdapterRegistry]:
+    """Open the registry of adapters on the configured database, or on the embedded one.
+
+    Raises:
+        BackendError: The database cannot be reached or is not what it must be.
+    """
+    from backends.postgres import migrate
+    from backends.registry import open_registry
+
+    async with open_database(settings) as url:
+        await migrate(url, schema=settings.database_schema)
+        limits = replace(_limits(settings), max_size=4)
+        async with open_registry(url, schema=settings.database_schema, limits=limits) as registry:
+            yield registry
 
 
 @asynccontextmanager
@@ -204,6 +219,16 @@ async def open_judge(settings: Settings, policy: Policy) -> AsyncIterator[Judge 
         timeout_s=settings.timeouts.judge,
     ) as judge:
         yield judge
+
+
+def _limits(settings: Settings) -> Limits:
+    from backends.postgres import Limits
+
+    return Limits(
+        acquire_s=settings.timeouts.database,
+        connect_s=settings.timeouts.database,
+        statement_s=settings.timeouts.database,
+    )
 
 
 def _secret(value: SecretStr | None) -> str | None:

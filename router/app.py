@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.behavioural import BehaviouralAgent
+from agents.choosing import AdapterChooser
 from agents.condense_model import ModelCondenser
 from agents.evidence import EvidenceFinder
 from agents.factual import FactualAgent
 from agents.hybrid import HybridAgent
 from agents.judge import ModelJudge
+from agents.live_adapters import LiveAdapters
 from backends import terms
 from backends.base import DocumentStore, Embedder, Judge, Reranker
 from backends.errors import BackendError
@@ -27,6 +29,7 @@ from router.adapters import (
     open_judge,
     open_question_encoder,
     open_reader,
+    open_registry,
     open_reranker,
     open_store,
 )
@@ -75,14 +78,19 @@ class App:
     documents: DocumentStore
     embedder: Embedder
     generator: Generator | None
+    chooser: AdapterChooser | None = None
 
     async def models(self) -> list[ModelCard]:
-        """Return what the model server serves; nothing without one.
+        """Return what the model server serves, and live adapters by name; nothing without one.
 
         Raises:
             BackendError: There is one and it does not answer.
         """
-        return list(await self.generator.models()) if self.generator else []
+        cards = list(await self.generator.models()) if self.generator else []
+        served = {card.name for card in cards}
+        live = self.chooser.live.snapshot.adapters if self.chooser else {}
+        named = (ModelCard(name, each.adapter.spec.base) for name, each in live.items())
+        return cards + [card for card in named if card.name not in served]
 
     async def ping(self) -> dict[str, str]:
         """Ask each part whether it works; ``ok``, or what is wrong with it."""
@@ -129,7 +137,8 @@ async def open_app(
         reranker = await stack.enter_async_context(open_reranker(settings))
         judge = await stack.enter_async_context(open_judge(settings, policy))
         opened = _Opened(settings, spans, embedder, reader, store, generator, reranker, judge)
-        steps = Steps(_parts(opened, policy, classifier))
+        chooser = await _open_chooser(opened, stack)
+        steps = Steps(replace(_parts(opened, policy, classifier), chooser=chooser))
         search = Search(
             _evidence(opened, policy, limit=MAX_RESULTS),
             store,
@@ -147,6 +156,7 @@ async def open_app(
             documents=store,
             embedder=embedder,
             generator=generator,
+            chooser=chooser,
         )
 
 
@@ -233,6 +243,23 @@ async def _open_remembering_reader(
 
     # Sentences of the same passages are compared with one question after the other.
     return CachingEmbedder(await stack.enter_async_context(open_reader(settings, embedder)))
+
+
+async def _open_chooser(opened: _Opened, stack: AsyncExitStack) -> AdapterChooser | None:
+    generator, settings = opened.generator, opened.settings
+    if generator is None:
+        return None
+
+    async def bases() -> Sequence[str]:
+        return [card.name for card in await generator.models() if card.base is None]
+
+    registry = await stack.enter_async_context(open_registry(settings))
+    # Without spans: nobody has asked for what is embedded here.
+    live = await stack.enter_async_context(LiveAdapters(registry, opened.reader, bases).opened())
+    _, reader = _embedders(opened)
+    return AdapterChooser(
+        live, reader, model=lambda: generator.model, default=settings.default_adapter
+    )
 
 
 @dataclass(frozen=True, slots=True)

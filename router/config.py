@@ -34,6 +34,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from backends.adapters import NAME
 from backends.principals import EVERYONE, InvalidPrincipal, parse_principals
 from router.errors import SettingsError
 
@@ -119,6 +120,11 @@ class Settings(BaseSettings):
     vllm_model: str | None = None
     """The model or adapter that speaks by default; without it the first base model served."""
     vllm_api_key: SecretStr | None = None
+    default_adapter: (
+        Annotated[str, Field(pattern=rf"^{NAME.pattern}(@[1-9][0-9]{{0,8}})?$")] | None
+    ) = None
+    """The adapter that answers where nobody names one and no examples are near; without it, or
+    while it is not live, ``vllm_model`` does."""
     embeddings_url: str | None = None
     """An OpenAI-compatible embeddings server; without it MiniLM runs in process."""
     embeddings_model: str | None = None

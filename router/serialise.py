@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backends.adapter_fields import spec_json
+
 if TYPE_CHECKING:
     from agents.base import Citation, Evidence
+    from backends.adapters import Adapter, AdapterChoice
     from backends.base import DocumentInfo, Passage
     from router.answer import Answer, Found
     from router.policy import Decision
@@ -23,10 +26,35 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "uncertain": decision.uncertain,
         "decided_by": decision.decided_by,
         "propensity": decision.propensity,
+        "adapter": adapter_choice_json(decision.adapter) if decision.adapter else None,
         "words": [
             {"text": word.text, "facts": word.facts, "manner": word.manner}
             for word in decision.words
         ],
+    }
+
+
+def adapter_choice_json(choice: AdapterChoice) -> dict[str, Any]:
+    """Return which adapter answers; probability and margin in 0..1, rounded to four digits."""
+    return {
+        "name": choice.name,
+        "version": choice.version,
+        "chosen_by": choice.chosen_by,
+        "similarity": None if choice.similarity is None else round(choice.similarity, 4),
+        "margin": None if choice.margin is None else round(choice.margin, 4),
+    }
+
+
+def adapter_json(adapter: Adapter) -> dict[str, Any]:
+    """Return a version of an adapter with everything that the registry knows of it."""
+    return {
+        "name": adapter.spec.name,
+        "version": adapter.version,
+        "state": adapter.state.value,
+        "served_as": adapter.served_as,
+        "created_at": adapter.created_at.isoformat(),
+        "folder": str(adapter.spec.folder),
+        **spec_json(adapter.spec),
     }
 
 

@@ -15,6 +15,7 @@ from router.tracing.steps import Trace
 
 if TYPE_CHECKING:
     from agents.base import Agent
+    from agents.choosing import AdapterChooser
     from agents.condense_model import ModelCondenser
     from agents.evidence import EvidenceFinder
     from backends.base import Judge
@@ -72,3 +73,5 @@ class Parts:
     condenser: ModelCondenser | None = None
     condense_timeout_s: float = 2.0
     probe_timeout_s: float = 1.0
+    chooser: AdapterChooser | None = None
+    """None where there is no model, and so no adapter."""

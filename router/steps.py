@@ -14,13 +14,14 @@ from agents.base import Cited, Reply, Task, Token, ToolCalled
 from agents.condense_model import rewrite
 from agents.errors import AgentError, named_by_caller
 from agents.evidence import abstention, reformulated, words_to_find
-from backends.errors import BackendError
+from backends.errors import BackendError, Refused
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
 from router.errors import DeadlineExceeded, router_error, translated
 from router.messages import from_langchain, to_langchain
 from router.policy import Decision, Route
 from router.probe import SUPPORT
 from router.request import Request, read_request
+from router.speaker import other_speaker, spoken_by, with_speaker
 from router.state import Parts, Run, State
 from router.tracing import names
 from router.tracing.steps import Trace, decision_attributes, evidence_attributes, step_span
@@ -157,7 +158,7 @@ class Steps:
         decision = self._parts.policy.decide(
             scores.needs_facts, scores.needs_manner, features=scores.features, words=scores.words
         )
-        return self._made(state, decision, emit, span, may_probe=True)
+        return await self._made(state, decision, emit, span, may_probe=True)
 
     async def _probe(self, state: State, emit: Emit, span: Span) -> Update:
         finder, policy, decision = self._parts.evidence, self._parts.policy, state["decision"]
@@ -182,7 +183,7 @@ class Steps:
                     features={**decision.features, SUPPORT: evidence.support},
                     words=decision.words,
                 )
-        return found | self._made(state, decision, emit, span, may_probe=False)
+        return found | await self._made(state, decision, emit, span, may_probe=False)
 
     async def _escalate(self, state: State, emit: Emit, span: Span) -> Update:
         judge, decision = self._parts.judge, state["decision"]
@@ -196,9 +197,7 @@ class Steps:
         else:
             judged = self._parts.policy.judged(decision, verdict.needs_facts, verdict.needs_manner)
             decision = self._as_asked(state["run"].request, judged)
-        span.set_attributes(decision_attributes(decision))
-        self._announce(state["run"], decision, emit)
-        return {"decision": decision, "route": decision.route}
+        return await self._announced(state, decision, emit, span)
 
     async def _retrieve(self, state: State, emit: Emit, span: Span) -> Update:
         hybrid = state["route"] is Route.HYBRID
@@ -240,28 +239,37 @@ class Steps:
 
     async def _answer(self, route: Route, state: State, emit: Emit) -> Update:
         """Let the agent speak; before its first token a failure may still lead elsewhere."""
-        reply: Reply | None = None
-        first_token: float | None = None
-        events = self._parts.agents[route].answer(state["task"], state.get("evidence"))
+        task, heard = state["task"], _Heard(state["run"], emit)
         try:
-            async with aclosing(cast("AsyncGenerator[AgentEvent]", events)) as heard:
-                async for event in heard:
-                    match event:
-                        case Reply():
-                            reply = event
-                        case Token() | Cited() | ToolCalled():
-                            first_token = first_token or state["run"].trace.elapsed_ms()
-                            emit(event)
+            try:
+                await self._listen(route, task, state, heard)
+            except Refused as error:
+                if heard.first_token_ms is not None:
+                    raise
+                named = state["run"].request.adapter
+                task = await other_speaker(self._parts.chooser, error, task, named)
+                await self._listen(route, task, state, heard)
         except (AgentError, BackendError) as error:
             fallback = self._parts.policy.fallbacks.get(route)
-            task, too_late = state["task"], first_token is not None or "degraded" in state
-            wanted = task.schema is not None or state["run"].request.wants_tools
-            wanted = wanted or named_by_caller(error, task.adapter)
+            too_late = heard.first_token_ms is not None or "degraded" in state
+            request = state["run"].request
+            wanted = task.schema is not None or request.wants_tools
+            wanted = wanted or named_by_caller(error, request.adapter)
             if too_late or fallback is None or wanted:
                 raise
             return {"failure": router_error(error)}
-        assert reply is not None, "an agent ends with a reply"
-        return {"reply": reply, "first_token_ms": first_token}
+        assert heard.reply is not None, "an agent ends with a reply"
+        return {
+            "reply": heard.reply,
+            "first_token_ms": heard.first_token_ms,
+            "decision": spoken_by(state["decision"], task),
+        }
+
+    async def _listen(self, route: Route, task: Task, state: State, heard: _Heard) -> None:
+        events = self._parts.agents[route].answer(task, state.get("evidence"))
+        async with aclosing(cast("AsyncGenerator[AgentEvent]", events)) as said:
+            async for event in said:
+                heard.hear(event)
 
     async def _fall_back(self, state: State, emit: Emit, span: Span) -> Update:
         failed = state["route"]
@@ -310,7 +318,7 @@ class Steps:
             f"in the step {step!r}. Raise timeouts.request if that is expected."
         )
 
-    def _made(
+    async def _made(
         self, state: State, decision: Decision, emit: Emit, span: Span, *, may_probe: bool
     ) -> Update:
         """Hand on a decision, and who else has to be heard before it stands."""
@@ -320,15 +328,11 @@ class Steps:
         documents = parts.evidence is not None and bool(state["task"].principals)
         probing = may_probe and documents and doubtful and parts.policy.probes(decision.needs_facts)
         escalating = not probing and doubtful and self._may_escalate(run.request)
-        span.set_attributes(decision_attributes(decision))
+        still = {"must_probe": probing, "must_escalate": escalating}
         if not (probing or escalating):
-            self._announce(run, decision, emit)
-        return {
-            "decision": decision,
-            "route": decision.route,
-            "must_probe": probing,
-            "must_escalate": escalating,
-        }
+            return still | await self._announced(state, decision, emit, span)
+        span.set_attributes(decision_attributes(decision))
+        return still | {"decision": decision, "route": decision.route}
 
     def _as_asked(self, request: Request, decision: Decision) -> Decision:
         """Let the caller have the route and the format that was insisted on."""
@@ -347,9 +351,37 @@ class Steps:
             return replace(decision, route=Route.HYBRID, reason=reason, diverted=True)
         return decision
 
-    def _announce(self, run: Run, decision: Decision, emit: Emit) -> None:
+    async def _announced(self, state: State, decision: Decision, emit: Emit, span: Span) -> Update:
+        """Say who speaks, and let a decision that stands be known."""
+        run = state["run"]
+        spoken = await with_speaker(
+            self._parts.chooser, decision, state["task"], run.request.adapter
+        )
+        decision = spoken.decision
+        span.set_attributes(decision_attributes(decision))
+        if spoken.stale:
+            span.set_attribute(names.ADAPTERS_STALE, spoken.stale)
         run.trace.decided(decision)
         emit(Decided(decision, run.trace.id))
+        return {"decision": decision, "route": decision.route, "task": spoken.task}
+
+
+class _Heard:
+    """What an agent has said so far; all but its reply goes on at once."""
+
+    def __init__(self, run: Run, emit: Emit) -> None:
+        self._run = run
+        self._emit = emit
+        self.reply: Reply | None = None
+        self.first_token_ms: float | None = None
+
+    def hear(self, event: AgentEvent) -> None:
+        match event:
+            case Reply():
+                self.reply = event
+            case Token() | Cited() | ToolCalled():
+                self.first_token_ms = self.first_token_ms or self._run.trace.elapsed_ms()
+                self._emit(event)
 
 
 def _request_of(state: Mapping[str, Any], configured: Mapping[str, Any]) -> Request:

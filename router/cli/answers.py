@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from agents.base import Citation
+    from backends.adapters import AdapterChoice
     from router.answer import Answer
     from router.policy import Decision
 
@@ -35,6 +36,19 @@ def decision_line(decision: Decision) -> Text:
         f" {decision.needs_manner:.2f}",
         (f"  margin {decision.margin:.2f}", "bright_black"),
     )
+
+
+def adapter_line(choice: AdapterChoice) -> str:
+    """Return which adapter answers, and who or what chose it."""
+    name = choice.name if choice.version is None else f"{choice.name}@{choice.version}"
+    chosen = {
+        "caller": "asked for by name",
+        "examples": "by its examples",
+        "default": "the default",
+    }[choice.chosen_by]
+    near = "" if choice.similarity is None else f", nearest examples {choice.similarity:.2f}"
+    margin = "" if choice.margin is None else f", margin {choice.margin:.2f}"
+    return plain(f"{name}  {chosen}{near}{margin}")
 
 
 def citation_texts(citations: Sequence[Citation]) -> list[Text]:
@@ -72,6 +86,8 @@ def show_answer_footer(console: Console, answer: Answer) -> None:
             console.print(Padding(text, (0, 0, 0, 2)))
     console.print()
     rows.append(("route", decision_line(answer.decision)))
+    if answer.decision.adapter:
+        rows.append(("adapter", adapter_line(answer.decision.adapter)))
     rows.append(("why", plain(answer.decision.explained)))
     if answer.degraded:
         rows.append(("missing", _styled(plain(answer.degraded), "yellow")))

@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Final
 
-from router.cli.answers import citation_texts, decision_line, show_rows
+from router.cli.answers import adapter_line, citation_texts, decision_line, show_rows
 from router.cli.progress import report_line, show_problems
 from router.cli.screen import STEP_COLOURS, WIDTH, count, duration, one_line, out, plain
 
@@ -131,6 +131,8 @@ def _rows(told: Told) -> list[tuple[str, RenderableType]]:
     rows: list[tuple[str, RenderableType]] = []
     if told.decision:
         rows.append(("route", decision_line(told.decision)))
+        if told.decision.adapter:
+            rows.append(("adapter", adapter_line(told.decision.adapter)))
         rows.append(("why", plain(told.decision.explained)))
     if told.evidence:
         rows.append(("found", _found(told.evidence)))

@@ -19,6 +19,7 @@ from router.tracing import names
 
 if TYPE_CHECKING:
     from agents.base import Evidence
+    from backends.adapters import AdapterChoice
     from router.answer import Answer
     from router.policy import Decision
     from router.tracing.setup import Tracing
@@ -151,7 +152,7 @@ def step_span(tracing: Tracing, step: str, parent: Context | None) -> Iterator[S
 
 def decision_attributes(decision: Decision) -> dict[str, str | float | bool]:
     """Flat scalars, so that every trace viewer can filter on them."""
-    return {
+    attributes: dict[str, str | float | bool] = {
         names.ROUTE: decision.route.value,
         names.NEEDS_FACTS: decision.needs_facts,
         names.NEEDS_MANNER: decision.needs_manner,
@@ -162,6 +163,19 @@ def decision_attributes(decision: Decision) -> dict[str, str | float | bool]:
         names.DECIDED_BY: decision.decided_by,
         names.REASON: decision.reason,
     }
+    return attributes | (adapter_attributes(decision.adapter) if decision.adapter else {})
+
+
+def adapter_attributes(choice: AdapterChoice) -> dict[str, str | float | bool]:
+    """Which adapter answers; what is not known of it is left out."""
+    attributes: dict[str, str | float | bool | None] = {
+        names.ADAPTER_NAME: choice.name,
+        names.ADAPTER_VERSION: choice.version,
+        names.ADAPTER_CHOSEN_BY: choice.chosen_by,
+        names.ADAPTER_SIMILARITY: choice.similarity,
+        names.ADAPTER_MARGIN: choice.margin,
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def evidence_attributes(evidence: Evidence) -> dict[str, str | float | bool]:

@@ -79,15 +79,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read(encoder: Encoder) -> list[Kind]:
     """Read the written questions and embed them as the chooser does."""
+    written = [json.loads(line) for line in example_lines("adapters")]
     kinds = []
-    for line in example_lines("adapters"):
-        said = json.loads(line)
-        examples = said.get("examples")
+    for name in dict.fromkeys(row["adapter"] for row in written):
+        ours = [row for row in written if row["adapter"] == name]
+        examples = [row["text"] for row in ours if row["example"]]
+        asked = [row["text"] for row in ours if not row["example"]]
         kinds.append(
             Kind(
-                said["name"] or "",
+                name or "",
                 encoder.encode(examples) if examples else None,
-                [encoder.encode(list(parts(question))) for question in said["asked"]],
+                [encoder.encode(list(parts(question))) for question in asked],
             )
         )
     return kinds

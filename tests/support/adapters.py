@@ -39,7 +39,7 @@ def manifest(folder: Path, said: Mapping[str, Any]) -> Path:
 
 def adapter_spec(name: str = "brand-voice", *, seed: int = 0, **fields: Any) -> AdapterSpec:
     """A record whose weights are told apart by ``seed``; its folder need not exist."""
-    known = {
+    known: dict[str, Any] = {
         "name": name,
         "base": "tiny",
         "folder": Path("/adapters") / name,

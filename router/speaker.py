@@ -1,0 +1,82 @@
+"""Who speaks: puts the chosen adapter into the decision and the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from backends.errors import BackendError, Refused, Unavailable
+from router.policy import Decision, Route
+
+if TYPE_CHECKING:
+    from agents.base import Task
+    from agents.choosing import AdapterChooser
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A decision and a task that name who speaks.
+
+    Attributes:
+        stale: Empty, or why something newer may be live than what was chosen from.
+    """
+
+    decision: Decision
+    task: Task
+    stale: str = ""
+
+
+async def with_speaker(
+    chooser: AdapterChooser | None, decision: Decision, task: Task, named: str | None
+) -> Spoken:
+    """Choose who speaks, where a model does.
+
+    Args:
+        chooser: None where there is nothing to choose from.
+        decision: With its route.
+        task: The question.
+        named: The adapter or model that the caller insists on.
+    """
+    speaks = decision.route is not Route.FACTUAL
+    if chooser is None or not (speaks or named):
+        return Spoken(decision, task)
+    chosen = await chooser.choose(task.question, named)
+    task = replace(task, adapter=chosen.served_as, registered=chosen.registered)
+    if speaks:
+        reason = "; ".join(part for part in (decision.reason, chosen.reason) if part)
+        decision = replace(decision, adapter=chosen.choice, reason=reason)
+    return Spoken(decision, task, chosen.stale)
+
+
+def spoken_by(decision: Decision, task: Task) -> Decision:
+    """Return the decision with the version that spoke, if another took its place meanwhile."""
+    choice, spoke = decision.adapter, task.registered
+    if choice is None or spoke is None:
+        return decision
+    choice = replace(choice, name=spoke.spec.name, version=spoke.version)
+    return replace(decision, adapter=choice)
+
+
+async def other_speaker(
+    chooser: AdapterChooser | None, error: BackendError, task: Task, named: str | None
+) -> Task:
+    """Return the task with whoever took the place of a version that its server no longer knows.
+
+    Between an adapter's promotion and our next look at the registry, its predecessor is chosen.
+
+    Raises:
+        BackendError: The error itself, where it is about anything else.
+        Unavailable: The very version that is live is not served.
+    """
+    gone = isinstance(error, Refused) and error.status == 404 and task.registered is not None
+    if chooser is None or not gone or named == task.adapter:
+        raise error
+    await chooser.live.refresh()
+    chosen = await chooser.choose(task.question, named)
+    if chosen.served_as == task.adapter:
+        raise Unavailable(
+            f"The adapter {task.adapter} is live, and the model server does not have it.",
+            backend="model server",
+            hint=f"Load it with: router adapters promote {task.adapter}",
+        ) from error
+    return replace(task, adapter=chosen.served_as, registered=chosen.registered)
