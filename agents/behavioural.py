@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from agents.base import AgentEvent, Evidence, Task
+from agents.care import Care
 from agents.errors import NoModel
 from agents.speech import say
-from backends.generation import GenerationRequest, Generator
+from agents.voicing import voiced
+from backends.generation import Generator
 
 
 class BehaviouralAgent:
@@ -21,14 +23,8 @@ class BehaviouralAgent:
         """See `agents.base.Agent`."""
         if self._generator is None:
             raise NoModel("behavioural")
-        request = GenerationRequest(
-            messages=task.conversation,
-            question=task.question,
-            adapter=task.adapter,
-            sampling=task.sampling,
-            schema=task.schema,
-            extra=task.extra,
-        )
-        async with aclosing(say(self._generator, request)) as events:
+        made = voiced(task)
+        care = Care(slots=made.slots, repeated=made.repeated)
+        async with aclosing(say(self._generator, made.request, care)) as events:
             async for event in events:
                 yield event

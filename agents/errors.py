@@ -2,14 +2,21 @@
 
     AgentError
     ├── NoModel        the route needs a model and none is connected
+    ├── UnusableSchema the JSON schema that an answer shall satisfy is none
     └── BrokenFormat   the model's answer does not have the form that it must have
+        └── LostFacts  it does not hold what the documents say
 
 Failures of the backends themselves travel up as ``backends.errors``; the router translates both.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from backends.errors import Refused
+from backends.generation import Usage
+
+NOTHING_USED: Final = Usage()
 
 
 class AgentError(Exception):
@@ -27,8 +34,23 @@ class NoModel(AgentError):
         )
 
 
+class UnusableSchema(AgentError):
+    """The JSON schema that an answer shall satisfy cannot be used."""
+
+
 class BrokenFormat(AgentError):
-    """The model answered something other than what it was told to."""
+    """The model answered something other than what it was told to; ``usage`` is what it cost."""
+
+    def __init__(self, problem: str, *, usage: Usage = NOTHING_USED) -> None:
+        self.usage = usage
+        super().__init__(problem)
+
+
+class LostFacts(BrokenFormat):
+    """The model's answer does not hold what the documents say; asked again it would do no better.
+
+    The message may be shown to whoever asked.
+    """
 
 
 def named_by_caller(error: Exception, adapter: str | None) -> bool:

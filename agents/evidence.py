@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from agents.base import NOTHING_FOUND, Evidence, Reply, Task
+from agents.closeness import compared
 from agents.manner import LOOKED_AT, without_manner
 from agents.past import asks_for_the_past, years
 from agents.ranking import Ranked, rank
-from agents.reading import Candidate
 from agents.sufficiency import Sufficiency, features, shipped
 from backends.base import (
     Embedder,
@@ -21,21 +21,10 @@ from backends.base import (
     SearchQuery,
 )
 from backends.errors import BackendError
-from backends.sentences import statements
-from backends.spans import PassageSentences
-
-if TYPE_CHECKING:
-    from backends.base import Vector
 
 CANDIDATES: Final = 30
 """Passages that are asked for and put in order, of which the best few are kept;
 `python -m router.tuning.fit_evidence` prints how seldom the right one is further behind."""
-
-READ_ANEW: Final = 3
-"""Passages whose sentences are embedded where the store does not bring their vectors along."""
-
-MAX_SENTENCES: Final = 24
-"""Sentences that are embedded then; each costs an embedding when it was not seen before."""
 
 RERANKED: Final = 20
 """Passages that a reranker reads; it is slow, and the right one is hardly ever further behind."""
@@ -108,7 +97,7 @@ class EvidenceFinder:
         hits = current(found, words)
         if not hits:
             return Evidence(words, (), sufficient=False, support=0.0)
-        ranked = rank(searched, await self._read(searched, hits))
+        ranked = rank(searched, await compared(searched, hits, self._reader))
         support = self._sufficiency.probability(features(searched, ranked))
         passages = _in_order(ranked, hits)
         evidence = Evidence(words, tuple(passages), sufficient=False, support=support)
@@ -119,33 +108,6 @@ class EvidenceFinder:
             passages=evidence.passages[: self._limit],
             sufficient=evidence.support >= self._min_support,
         )
-
-    async def _read(self, words: str, hits: Sequence[ScoredPassage]) -> list[Candidate]:
-        """Compare the question with the sentences that came along, or embed those of the first few.
-
-        Embedding sentences while somebody waits is slow, hence only of the first few.
-        """
-        known = [(hit, hit.sentences) for hit in hits if hit.sentences is not None]
-        if len(known) == len(hits) and {one.model for _, one in known} == {self._reader.model}:
-            vector = (await self._reader.embed([words]))[0]
-            return [_compared(hit, sentences, vector) for hit, sentences in known]
-        first = hits[:READ_ANEW]
-        spans = list(_spans(first))
-        texts = [
-            hit.passage.text[start:end]
-            for hit, cut in zip(first, spans, strict=True)
-            for start, end in cut
-        ]
-        vectors = await self._reader.embed([words, *texts])
-        cosines = iter((vectors[1:] @ vectors[0]).tolist())
-        return [
-            Candidate(
-                hit,
-                tuple(hit.passage.text[start:end] for start, end in cut),
-                tuple(next(cosines) for _ in cut),
-            )
-            for hit, cut in zip(first, spans, strict=True)
-        ]
 
 
 def words_to_find(task: Task, *, hybrid: bool) -> str:
@@ -189,22 +151,6 @@ def abstention(task: Task, evidence: Evidence) -> Reply:
         shown = evidence.query[:MAX_SHOWN] + ("…" if len(evidence.query) > MAX_SHOWN else "")
         text = f"{NOTHING_FOUND} “{shown}”."
     return Reply(text, model="none", abstained=True)
-
-
-def _compared(hit: ScoredPassage, sentences: PassageSentences, vector: Vector) -> Candidate:
-    heading, *cosines = (sentences.vectors @ vector).tolist()
-    text = hit.passage.text
-    return Candidate(
-        hit, tuple(text[start:end] for start, end in sentences.spans), tuple(cosines), heading
-    )
-
-
-def _spans(hits: Sequence[ScoredPassage]) -> Iterator[list[tuple[int, int]]]:
-    left = MAX_SENTENCES
-    for hit in hits:
-        spans = statements(hit.passage.text)[:left]
-        left -= len(spans)
-        yield spans
 
 
 def _in_order(ranked: Ranked, hits: Sequence[ScoredPassage]) -> list[ScoredPassage]:

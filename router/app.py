@@ -289,7 +289,13 @@ def _parts(opened: _Opened, policy: Policy, classifier: Classifier) -> Parts:
     agents: Mapping[Route, Agent] = {
         Route.FACTUAL: FactualAgent(quoting, None if settings.facts == "extractive" else speaking),
         Route.BEHAVIOURAL: BehaviouralAgent(speaking),
-        Route.HYBRID: HybridAgent(speaking),
+        Route.HYBRID: HybridAgent(
+            speaking,
+            reader,
+            characters=settings.evidence_characters,
+            # The model that ships is too small to word facts that no adapter has taught it.
+            plain=bool(settings.vllm_url),
+        ),
     }
     # Beside a judge_url, judge_model is the name of a model over there.
     model = None if settings.judge_url else settings.judge_model

@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     """A policy file instead of the one that ships."""
     passages: Annotated[int, Field(ge=1, le=50)] = 6
     """How many passages an answer may rest on."""
+    evidence_characters: Annotated[int, Field(ge=200)] = 12_000
+    """So much of them a model reads before it words an answer in a manner; an adapter's own record
+    goes before it."""
     traces: Literal["none", "console", "otlp"] = "none"
     """Where spans go. ``otlp`` reads the standard OTEL_EXPORTER_OTLP_… variables."""
     capture_content: bool = False

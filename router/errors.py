@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, Final
 
-from agents.errors import AgentError, BrokenFormat, NoModel
+from agents.errors import AgentError, LostFacts, NoModel, UnusableSchema
 from backends import errors as backend
 from backends.filters import InvalidCondition
 from backends.principals import InvalidPrincipal
@@ -142,9 +142,9 @@ def translated() -> Iterator[None]:
 def router_error(error: AgentError | backend.BackendError) -> RouterError:
     """Return what a caller sees of a failure beneath."""
     match error:
-        case NoModel():
-            return ModelUnavailable(str(error), public=str(error))
-        case BrokenFormat() | backend.Garbled():
+        case AgentError():
+            return _of_an_agent(error)
+        case backend.Garbled():
             return UpstreamFailed(str(error))
         case backend.Unavailable(backend="model server"):
             return ModelUnavailable(str(error))
@@ -160,6 +160,18 @@ def router_error(error: AgentError | backend.BackendError) -> RouterError:
             return InvalidRequest(f"where: {error}", field="where")
         case backend.Refused():
             return _refusal(error)
+        case _:
+            return UpstreamFailed(str(error))
+
+
+def _of_an_agent(error: AgentError) -> RouterError:
+    match error:
+        case NoModel():
+            return ModelUnavailable(str(error), public=str(error))
+        case UnusableSchema():
+            return InvalidRequest(str(error), field="schema")
+        case LostFacts():
+            return UpstreamFailed(str(error), public=str(error))
         case _:
             return UpstreamFailed(str(error))
 

@@ -84,6 +84,8 @@ def test_every_error_of_the_lower_layers_becomes_one_of_the_routers() -> None:
         backend_errors.UnreadableDocument("x", "y"),
         agent_errors.NoModel("hybrid"),
         agent_errors.BrokenFormat("x"),
+        agent_errors.LostFacts("x"),
+        agent_errors.UnusableSchema("x"),
     ]
     known: set[type[Exception]] = {type(error) for error in made}
 

@@ -420,7 +420,7 @@ async def test_a_fallback_that_fails_as_well_does_not_go_round_in_circles(traced
 
 
 async def test_a_model_that_fails_in_mid_answer_does_not_fall_back(traced: Tracing) -> None:
-    script = Script(text="Good news about boots", fails_with=DOWN, fails_after=2)
+    script = Script(text="Good news! About boots", fails_with=DOWN, fails_after=3)
     world = World(traced, facts=0.97, manner=0.97, model=ScriptedGenerator(script))
     await world.publish("returns", RETURNS)
 
