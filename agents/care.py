@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from agents.base import Citation, Cited, Token
 from agents.citations import CitationChecker
-from agents.fidelity import UNFILLED, Doubts, FactGuard, Sources, facts_kept, invented, quoted
+from agents.fidelity import UNFILLED, Doubts, FactGuard, facts_kept, invented, quoted
 from agents.links import LinkGuard
+from agents.sources import Sources
 from backends.generation import GenerationRequest
 
 if TYPE_CHECKING:

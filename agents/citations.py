@@ -12,7 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from agents.amounts import stated_in
 from agents.base import Citation, Cited, Token
+from agents.sources import Sources
 from backends.base import Passage
 from backends.sentences import split_sentences, without_marks
 from backends.terms import question_terms
@@ -136,8 +138,8 @@ def supporting_span(statement: str, passage: str) -> tuple[int, int] | None:
 
     Returns:
         Where the statement stands verbatim, word for word; else the sentence that shares most words
-        with it, if that is at least ``MIN_SUPPORT`` of them and every number of the statement;
-        else None.
+        with it, if that is at least ``MIN_SUPPORT`` of them and every number of the statement, in
+        this form or another ("1,200" and "1200"); else None.
     """
     if verbatim := re.search(rf"(?<!\w){re.escape(statement)}(?!\w)", passage):
         return verbatim.span()
@@ -148,12 +150,18 @@ def supporting_span(statement: str, passage: str) -> tuple[int, int] | None:
     for sentence in split_sentences(passage):
         begin, end = without_marks(passage, sentence.start, sentence.end)
         text = passage[begin:end]
-        if not numbers <= set(_NUMBER.findall(text)):
+        if not numbers <= set(_NUMBER.findall(text)) and not _holds(text, statement):
             continue
         share = len(said & set(question_terms(text))) / len(said)
         if share > support or (best is None and share >= support):
             best, support = (begin, end), share
     return best
+
+
+def _holds(text: str, statement: str) -> bool:
+    """Whether a text has the numbers and dates of a statement in other forms."""
+    sources = Sources([text])
+    return all(sources.hold(one) for one in stated_in(statement) if one.kind in ("number", "date"))
 
 
 def _last_statement(text: str) -> str:

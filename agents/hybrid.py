@@ -9,7 +9,7 @@ from agents.base import AgentEvent, Evidence, Task
 from agents.care import Care
 from agents.errors import LostFacts, NoModel
 from agents.evidence import abstention
-from agents.fidelity import Sources
+from agents.sources import Sources
 from agents.speech import say, say_with_citations
 from agents.voicing import EVIDENCE_CHARACTERS, Voiced, voiced_with
 from backends.base import Embedder
