@@ -14,10 +14,8 @@ from backends.vllm.replicas import Replicas, parse_replicas
 from backends.vllm.sse import EventStream, MalformedStream
 from backends.vllm.transport import Call, Reply, Transport, open_session
 
-_CHAT = "/chat/completions"
-_MODELS = "/models"
-_LISTED = 20
-_HINT_S = 2.0
+_CHAT = "/v1/chat/completions"
+_MODELS = "/v1/models"
 
 
 class VllmGenerator:
@@ -97,7 +95,8 @@ class VllmGenerator:
 
     async def models(self) -> Sequence[ModelCard]:
         """Return base models and adapters as one server lists them; raises as `stream`."""
-        return await self._list_models(Clock(self._timeouts, streamed=True), {})
+        listed = await self._list_models(Clock(self._timeouts, streamed=True), {})
+        return [ModelCard(model.name, model.base) for model in listed]
 
     @asynccontextmanager
     async def _answer(
@@ -106,13 +105,15 @@ class VllmGenerator:
         try:
             model = request.adapter or await self._default_model(clock, request.headers)
             body = wire.chat_body(request, model, streamed=streamed)
-            async with self._transport.send(Call(_CHAT, body, request.headers), clock) as reply:
+            named = request.adapter is not None
+            call = Call(_CHAT, body, request.headers, model=model, by_name=named)
+            async with self._transport.send(call, clock) as reply:
                 yield reply
         except Refused as refusal:
             if refusal.status != 404:
                 raise
             self._discovered = None
-            raise await self._with_names(refusal, request.headers) from refusal
+            raise
         except BackendError:
             # A server that comes back may have come back with another model.
             self._discovered = None
@@ -133,27 +134,14 @@ class VllmGenerator:
         self._discovered = names[0]
         return names[0]
 
-    async def _list_models(self, clock: Clock, headers: Mapping[str, str]) -> Sequence[ModelCard]:
+    async def _list_models(
+        self, clock: Clock, headers: Mapping[str, str]
+    ) -> Sequence[wire.Listed]:
         async with self._transport.send(Call(_MODELS, None, headers), clock) as reply:
             answer = wire.parse_object(await reply.whole(), reply.server)
-            return wire.parse_models(answer, reply.server)
-
-    async def _with_names(self, refusal: Refused, headers: Mapping[str, str]) -> Refused:
-        """Return the refusal with the names that would not have been refused."""
-        limits = Timeouts(first_token=_HINT_S, total=_HINT_S)
-        try:
-            cards = await self._list_models(Clock(limits, streamed=True), headers)
-        except BackendError:
-            # The refusal is what the caller must hear; the list was only a courtesy.
-            return refusal
-        names = ", ".join(card.name for card in cards[:_LISTED])
-        more = ", …" if len(cards) > _LISTED else ""
-        return Refused(
-            refusal.problem,
-            backend=refusal.backend,
-            hint=f"It serves {names}{more}.",
-            status=refusal.status,
-        )
+            models = wire.parse_models(answer, reply.server)
+        self._transport.replicas.listed(reply.replica, models)
+        return models
 
     async def _chunks(self, reply: Reply, clock: Clock) -> AsyncGenerator[GenerationChunk, None]:
         finish_reason: str | None = None

@@ -1,4 +1,9 @@
-"""HTTP to the model servers: which one, how often before the first byte, and errors translated."""
+"""HTTP to the model servers: which one, how often before the first byte, and errors translated.
+
+A call that asks for a model goes to servers that serve it. Who does is read from the servers
+themselves: all that have not been heard of for a while before a call is sent, the one that says 404
+after it. So the keeper makes calls quicker, and nothing depends on it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 
@@ -24,17 +29,26 @@ MAX_CONNECTIONS = 512
 _KEEP_ALIVE_S = 4.0
 _END_OF_BODY_S = 0.1
 
+LIST_LIMIT_S = 2.0
+"""How long a server may take to list its models."""
+
+_LISTED = 20
+_NAME_SHOWN = 100
 _AUTH = "authorization"
 _WORTH_ANOTHER_TRY = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP call; ``body=None`` makes it a GET."""
+    """One HTTP call; ``body=None`` makes it a GET. ``path`` goes behind the address, with ``/v1``."""
 
     path: str
     body: Mapping[str, object] | None
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    model: str | None = None
+    """What it asks for; None for a call that any server can answer."""
+    by_name: bool = False
+    """Whether somebody named that model, so that a server may well not serve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +59,24 @@ class Setback:
     retry_after: float | None = None
 
 
+@dataclass(slots=True)
+class _Search:
+    """What one call has learnt about who serves its model."""
+
+    call: Call
+    began: float
+    denied: list[Replica] = field(default_factory=list)
+    refusal: Refused | None = None
+
+
 class Reply:
     """An answer with status 200 whose body is still to be read."""
 
-    def __init__(self, response: aiohttp.ClientResponse, server: str, clock: Clock) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, replica: Replica, clock: Clock) -> None:
         self._response = response
         self._clock = clock
-        self.server = server
+        self.replica = replica
+        self.server = replica.name
 
     async def whole(self) -> bytes:
         """Return the body.
@@ -116,6 +141,12 @@ class Transport:
         self._replicas = replicas
         self._retries = retries
         self._api_key = api_key
+        self._listing = asyncio.Lock()
+
+    @property
+    def replicas(self) -> Replicas:
+        """The servers."""
+        return self._replicas
 
     @asynccontextmanager
     async def send(self, call: Call, clock: Clock) -> AsyncIterator[Reply]:
@@ -124,24 +155,121 @@ class Transport:
         Nothing is tried again once a server has answered with status 200.
 
         Raises:
-            Unavailable: No server could be reached, or all are overloaded.
+            Unavailable: No server could be reached, or all are overloaded, or none serves the
+                model yet that all shall serve.
             TimedOut: The clock ran out.
-            Refused: A server will not serve the call.
+            Refused: A server will not serve the call; with status 404 where none serves the model.
             Garbled: A server answered something other than HTTP.
         """
+        search = _Search(call, asyncio.get_running_loop().time())
         tried: list[Replica] = []
         while True:
-            with self._replicas.lease(avoid=tried) as replica:
-                outcome = await self._attempt(replica, call, clock)
+            among = await self._among(search, clock)
+            with self._replicas.lease(avoid=tried, among=among) as replica:
+                try:
+                    outcome = await self._attempt(replica, call, clock)
+                except Refused as refusal:
+                    await self._note_absence(search, replica, refusal)
+                    continue
                 if not isinstance(outcome, Setback):
                     try:
-                        yield Reply(outcome, replica.name, clock)
+                        yield Reply(outcome, replica, clock)
                     finally:
                         # A body that is read to its end has given its connection back already.
                         outcome.close()
                     return
             tried.append(replica)
             await self._pause(outcome, len(tried), clock)
+
+    async def ask(self, replica: Replica, call: Call, timeout_s: float) -> bytes:
+        """Call this one server once; return the body of its answer.
+
+        Raises:
+            BackendError: As `send`; anything but status 200 is one.
+        """
+        clock = Clock(Timeouts(total=timeout_s), streamed=False)
+        outcome = await self._attempt(replica, call, clock)
+        if isinstance(outcome, Setback):
+            raise outcome.error
+        try:
+            return await Reply(outcome, replica, clock).whole()
+        finally:
+            outcome.close()
+
+    async def list_models(self, replica: Replica) -> tuple[wire.Listed, ...]:
+        """Ask a server what it serves, and remember it; raises as `ask`."""
+        answer = await self.ask(replica, Call("/v1/models", None), LIST_LIMIT_S)
+        models = wire.parse_models(wire.parse_object(answer, replica.name), replica.name)
+        self._replicas.listed(replica, models)
+        return models
+
+    async def look_around(self, since: float | None = None) -> None:
+        """Ask the servers of whom too little is known what they serve; see `Replicas.unknown`."""
+        if not self._replicas.unknown(since):
+            return
+        async with self._listing:
+            # Somebody else may have asked while this one waited.
+            unknown = self._replicas.unknown(since)
+            await asyncio.gather(*(self._list_or_cool(replica) for replica in unknown))
+
+    async def _list_or_cool(self, replica: Replica) -> None:
+        try:
+            await self.list_models(replica)
+        except BackendError:
+            # Another server may do, and the call that finds none will say so.
+            self._replicas.cool(replica)
+
+    async def _among(self, search: _Search, clock: Clock) -> tuple[Replica, ...]:
+        """Return the servers that a call may go to; nothing for all."""
+        model = search.call.model
+        if model is None:
+            return ()
+        if search.call.by_name:
+            try:
+                async with asyncio.timeout_at(clock.until()):
+                    await self._look_for(model, search.began)
+            except TimeoutError as error:
+                raise timed_out("every address", clock) from error
+        among = self._replicas.serving(model)
+        if among or not (search.call.by_name or search.refusal):
+            return among
+        raise self._absent(model) from search.refusal
+
+    async def _look_for(self, model: str, since: float) -> None:
+        if len(self._replicas) > 1:
+            await self.look_around()
+        if not self._replicas.serving(model):
+            # It may have been loaded since; one look of this call's own decides.
+            await self.look_around(since)
+
+    async def _note_absence(self, search: _Search, replica: Replica, refusal: Refused) -> None:
+        """Learn from a 404 what that server serves; raise the refusal if that explains nothing."""
+        if refusal.status != 404 or search.call.model is None or replica in search.denied:
+            raise refusal
+        search.denied.append(replica)
+        search.refusal = refusal
+        try:
+            await self.list_models(replica)
+        except BackendError:
+            # The refusal is what the caller must hear; the list was only to get around it.
+            raise refusal from None
+
+    def _absent(self, model: str) -> BackendError:
+        """Return the error for a model that no server serves."""
+        if model in self._replicas.wanted:
+            return Unavailable(
+                f"No model server serves {model!r} yet.",
+                backend=wire.BACKEND,
+                hint="It is loaded again as soon as a server is up.",
+            )
+        names = self._replicas.names()
+        more = ", …" if len(names) > _LISTED else ""
+        return Refused(
+            f"The model {model[:_NAME_SHOWN]!r} does not exist.",
+            backend=wire.BACKEND,
+            hint=f"It serves {', '.join(names[:_LISTED])}{more}.",
+            status=404,
+        )
 
     async def _attempt(
         self, replica: Replica, call: Call, clock: Clock
@@ -174,7 +302,7 @@ class Transport:
             headers[_AUTH] = bearer
         return await self._session.request(
             "GET" if call.body is None else "POST",
-            replica.url + call.path,
+            replica.root + call.path,
             json=call.body,
             headers=headers,
             allow_redirects=False,

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from backends.base import Message
 from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
-from backends.generation import Generation, GenerationRequest, ModelCard, Usage
+from backends.generation import Generation, GenerationRequest, Usage
 
 BACKEND: Final = "model server"
 END_MARK = "[DONE]"
@@ -24,6 +24,21 @@ MAX_QUOTED = 300
 _OVERLOADED = frozenset({429, 503})
 
 Json: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as a server lists it.
+
+    Attributes:
+        name: What it is asked for by.
+        root: Where its files lie, or the name that it was fetched by; empty where untold.
+        base: Name of the base model of an adapter; None for a base model.
+    """
+
+    name: str
+    root: str = ""
+    base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +141,7 @@ def parse_generation(answer: Json, server: str) -> Generation:
     )
 
 
-def parse_models(answer: Json, server: str) -> tuple[ModelCard, ...]:
+def parse_models(answer: Json, server: str) -> tuple[Listed, ...]:
     """Read the answer of ``GET /v1/models``; an adapter names its base model as ``parent``.
 
     Raises:
@@ -135,12 +150,13 @@ def parse_models(answer: Json, server: str) -> tuple[ModelCard, ...]:
     listed = answer.get("data")
     if not isinstance(listed, list):
         raise garbled(server, "listed its models in a shape that is not known")
-    cards = []
+    models = []
     for entry in listed:
         if not isinstance(entry, dict) or not _text(entry, "id", server):
             raise garbled(server, "listed a model without a name")
-        cards.append(ModelCard(_text(entry, "id", server), _text(entry, "parent", server) or None))
-    return tuple(cards)
+        name, root, parent = (_text(entry, key, server) for key in ("id", "root", "parent"))
+        models.append(Listed(name, root, parent or None))
+    return tuple(models)
 
 
 def fault_in(answer: Json) -> tuple[str, int | None] | None:
