@@ -9,6 +9,8 @@ from contextlib import aclosing, asynccontextmanager
 from backends.errors import BackendError, Refused, Unavailable
 from backends.generation import Generation, GenerationChunk, GenerationRequest, ModelCard, Usage
 from backends.vllm import wire
+from backends.vllm.host import VllmHost
+from backends.vllm.keeper import Keeper, Wanted
 from backends.vllm.pacing import Clock, Retries, Timeouts
 from backends.vllm.replicas import Replicas, parse_replicas
 from backends.vllm.sse import EventStream, MalformedStream
@@ -29,6 +31,7 @@ class VllmGenerator:
         self._timeouts = timeouts
         self._configured = model
         self._discovered: str | None = None
+        self._host = VllmHost(transport)
 
     @classmethod
     @asynccontextmanager
@@ -63,6 +66,20 @@ class VllmGenerator:
     def model(self) -> str:
         """Name of the default model; ``"unknown"`` before the first call discovered it."""
         return self._configured or self._discovered or "unknown"
+
+    @property
+    def host(self) -> VllmHost:
+        """Loads and unloads adapters on the same servers."""
+        return self._host
+
+    def keeper(self, wanted: Wanted | None = None) -> Keeper:
+        """Return what looks after the same servers; see `Keeper.running`.
+
+        Args:
+            wanted: Returns what every server of its base shall serve; None for a keeper that only
+                asks how the servers are.
+        """
+        return Keeper(self._transport, self._host, wanted)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         """Yield the answer as it comes; the last chunk carries reason, usage and model.
@@ -134,9 +151,7 @@ class VllmGenerator:
         self._discovered = names[0]
         return names[0]
 
-    async def _list_models(
-        self, clock: Clock, headers: Mapping[str, str]
-    ) -> Sequence[wire.Listed]:
+    async def _list_models(self, clock: Clock, headers: Mapping[str, str]) -> Sequence[wire.Listed]:
         async with self._transport.send(Call(_MODELS, None, headers), clock) as reply:
             answer = wire.parse_object(await reply.whole(), reply.server)
             models = wire.parse_models(answer, reply.server)

@@ -40,7 +40,7 @@ _WORTH_ANOTHER_TRY = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP call; ``body=None`` makes it a GET. ``path`` goes behind the address, with ``/v1``."""
+    """One HTTP call; ``body=None`` makes it a GET. ``path`` begins with ``/v1``, if at all."""
 
     path: str
     body: Mapping[str, object] | None
@@ -187,14 +187,27 @@ class Transport:
         Raises:
             BackendError: As `send`; anything but status 200 is one.
         """
+        status, told = await self.hear(replica, call, timeout_s)
+        if status != 200:
+            raise wire.failure(replica.name, status, self.words(told))
+        return told
+
+    async def hear(self, replica: Replica, call: Call, timeout_s: float) -> tuple[int, bytes]:
+        """Call this one server once; return the status and the body of whatever it answers.
+
+        Raises:
+            Unavailable: It cannot be reached.
+            TimedOut: It did not answer in time.
+            Garbled: It answered something other than HTTP, or stopped in the middle.
+        """
         clock = Clock(Timeouts(total=timeout_s), streamed=False)
-        outcome = await self._attempt(replica, call, clock)
-        if isinstance(outcome, Setback):
-            raise outcome.error
+        response = await self._reach(replica, call, clock)
+        if isinstance(response, Setback):
+            raise response.error
         try:
-            return await Reply(outcome, replica, clock).whole()
+            return response.status, await Reply(response, replica, clock).whole()
         finally:
-            outcome.close()
+            response.close()
 
     async def list_models(self, replica: Replica) -> tuple[wire.Listed, ...]:
         """Ask a server what it serves, and remember it; raises as `ask`."""
@@ -274,6 +287,15 @@ class Transport:
     async def _attempt(
         self, replica: Replica, call: Call, clock: Clock
     ) -> aiohttp.ClientResponse | Setback:
+        response = await self._reach(replica, call, clock)
+        if isinstance(response, Setback) or response.status == 200:
+            return response
+        return await self._refusal(response, replica, clock)
+
+    async def _reach(
+        self, replica: Replica, call: Call, clock: Clock
+    ) -> aiohttp.ClientResponse | Setback:
+        """Return whatever the server answers, its body unread."""
         try:
             async with asyncio.timeout_at(clock.until()):
                 response = await self._request(replica, call)
@@ -289,9 +311,7 @@ class Transport:
         except ValueError as error:
             raise Refused("A header of the request is not valid.", backend=wire.BACKEND) from error
         self._replicas.warm(replica)
-        if response.status == 200:
-            return response
-        return await self._refusal(response, replica, clock)
+        return response
 
     async def _request(self, replica: Replica, call: Call) -> aiohttp.ClientResponse:
         bearer = f"Bearer {self._api_key}" if self._api_key else replica.authorization
@@ -321,7 +341,7 @@ class Transport:
             told = b""
         finally:
             response.close()
-        error = wire.failure(replica.name, status, self._words(told))
+        error = wire.failure(replica.name, status, self.words(told))
         if status not in _WORTH_ANOTHER_TRY:
             raise error
         return Setback(error, float(retry_after) if retry_after.isdecimal() else None)
@@ -335,7 +355,7 @@ class Transport:
             raise setback.error
         await asyncio.sleep(delay)
 
-    def _words(self, told: bytes) -> str:
+    def words(self, told: bytes) -> str:
         """Return the server's own message, without our key in case it repeats it."""
         text = told.decode("utf-8", errors="replace")
         try:
