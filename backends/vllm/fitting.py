@@ -25,6 +25,7 @@ RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 RUNTIME_FLAGS: Final = "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 --enable-lora"
 
 _RANK: Final = re.compile(r"rank (\d+) is greater than max_lora_rank (\d+)")
+_ENGINE: Final = re.compile(r"Worker failed with error '(.*)', please check", re.DOTALL)
 _NO_FOLDER: Final = "No adapter found for"
 _LORA_OFF: Final = "LoRA is not enabled"
 _LOADED_ALREADY: Final = "has already been loaded"
@@ -131,6 +132,8 @@ def refusal(adapter: Adapter, server: str, status: int, words: str) -> BackendEr
             "Mount it there under the same path, or register it under one that both see.",
         )
     if status in (400, 500):
+        if match := _ENGINE.search(words):
+            words = match[1]
         return _refused(
             f"The model server at {server} cannot load {adapter.served_as}{wire.quoted(words)}.",
             "Its files may be damaged, or made for a model of other dimensions.",

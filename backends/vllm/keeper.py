@@ -55,6 +55,7 @@ class Keeper:
     async def running(self, every_s: float = EVERY_S) -> AsyncIterator[None]:
         """Look at every server again and again while the block lasts."""
         task = asyncio.create_task(self._for_ever(every_s))
+        task.add_done_callback(_tell_end)
         try:
             yield
         finally:
@@ -127,3 +128,9 @@ class Keeper:
         if who in self._ill:
             self._ill.discard(who)
             _logger.info("%s answers again.", who)
+
+
+def _tell_end(task: asyncio.Task[None]) -> None:
+    """A fault of the keeper's own shall be known when it happens, not when the router closes."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _logger.error("Nobody looks after the model servers any more.", exc_info=error)

@@ -1,4 +1,8 @@
-"""A small model server that speaks vLLM's wire format over real HTTP, and misbehaves on command."""
+"""A small model server that speaks vLLM's wire format over real HTTP, and misbehaves on command.
+
+Its LoRA endpoints answer with the statuses and sentences of vLLM 0.32, and read the adapter's files
+as that does; `tests/vllm` holds them against a real one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from aiohttp import web
 
@@ -70,6 +75,17 @@ class ModelServer:
         calls: Chat calls that arrived.
         listings: How often the models were listed.
         models: Name and base of each model; a test may change it.
+        roots: Where the files of a model lie; what is not in here has its name for a root.
+        runtime_loading: Whether it was started with ``VLLM_ALLOW_RUNTIME_LORA_UPDATING=1``.
+        lora: Whether it was started with ``--enable-lora``.
+        max_lora_rank: As ``--max-lora-rank``.
+        elsewhere: Whether it sees no folder of this machine.
+        engine_fault: What its engine says instead of loading an adapter.
+        has_health: Whether it has ``/health``, which other servers than vLLM may lack.
+        healthy: Whether its engine lives.
+        loads: Names that it was told to load, in order.
+        told_to_load: Set when it is told to load an adapter.
+        loading: Waited for before an adapter is loaded; open unless a test closes it.
         client_left: Set when a client goes away in the middle of an answer.
         arrived: Set when a chat call has arrived.
     """
@@ -80,7 +96,21 @@ class ModelServer:
         self.calls: list[Seen] = []
         self.listings = 0
         self.models: list[tuple[str, str | None]] = [(BASE_MODEL, None), (ADAPTER, BASE_MODEL)]
+        self.roots: dict[str, str] = {}
+        self.runtime_loading = True
+        self.lora = True
+        self.max_lora_rank = 16
+        self.elsewhere = False
+        self.engine_fault = ""
+        self.has_health = True
+        self.healthy = True
+        self.loads: list[str] = []
+        self.told_to_load = asyncio.Event()
+        self.loading = asyncio.Event()
+        self.loading.set()
         self.api_key: str | None = None
+        self._runner: web.AppRunner | None = None
+        self._port = 0
         self.sockets: set[object] = set()
         self.client_left = asyncio.Event()
         self.arrived = asyncio.Event()
@@ -101,10 +131,111 @@ class ModelServer:
         if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
             return _error(401, "Unauthorized")
         data = [
-            {"id": name, "object": "model", "owned_by": "vllm", "root": name, "parent": base}
+            {
+                "id": name,
+                "object": "model",
+                "owned_by": "vllm",
+                "root": self.roots.get(name, name),
+                "parent": base,
+            }
             for name, base in self.models
         ]
         return web.json_response({"object": "list", "data": data})
+
+    @property
+    def names(self) -> list[str]:
+        """What it serves."""
+        return [name for name, _ in self.models]
+
+    async def health(self, request: web.Request) -> web.StreamResponse:
+        """Serve ``GET /health``."""
+        if not self.has_health:
+            return _no_such_path()
+        return web.Response(status=200 if self.healthy else 503)
+
+    async def load(self, request: web.Request) -> web.StreamResponse:
+        """Serve ``POST /v1/load_lora_adapter``."""
+        if not self.runtime_loading:
+            return _no_such_path()
+        body = await request.json()
+        name, path = body["lora_name"], body["lora_path"]
+        self.loads.append(name)
+        self.told_to_load.set()
+        await self.loading.wait()
+        if (name, None) in self.models:
+            return _error(400, f"The lora adapter '{name}' conflicts with a served base model.")
+        if name in self.names:
+            return _error(
+                400,
+                f"The lora adapter '{name}' has already been loaded. If you want to load the "
+                "adapter in place, set 'load_inplace' to True.",
+            )
+        try:
+            self._read(name, Path(path))
+        except _Unloadable as error:
+            return _error(error.status, str(error))
+        base = next(known for known, parent in self.models if parent is None)
+        self.models.append((name, base))
+        self.roots[name] = path
+        return web.Response(body=f"Success: LoRA adapter '{name}' added successfully.".encode())
+
+    async def unload(self, request: web.Request) -> web.StreamResponse:
+        """Serve ``POST /v1/unload_lora_adapter``."""
+        if not self.runtime_loading:
+            return _no_such_path()
+        name = (await request.json())["lora_name"]
+        adapters = [known for known, base in self.models if base is not None]
+        if name not in adapters:
+            return _error(404, f"The lora adapter '{name}' cannot be found.")
+        self.models = [model for model in self.models if model[0] != name]
+        return web.Response(body=f"Success: LoRA adapter '{name}' removed successfully.".encode())
+
+    def _read(self, name: str, folder: Path) -> None:
+        if not self.lora:
+            raise _engine_says("LoRA is not enabled. Use --enable-lora to enable LoRA.")
+        config, weights = folder / "adapter_config.json", folder / "adapter_model.safetensors"
+        if self.engine_fault:
+            raise _engine_says(self.engine_fault)
+        if self.elsewhere or not config.is_file():
+            raise _Unloadable(404, f"Loading lora {name} failed: No adapter found for <path>")
+        rank = json.loads(config.read_text())["r"]
+        if rank > self.max_lora_rank:
+            limit = self.max_lora_rank
+            raise _engine_says(f"LoRA rank {rank} is greater than max_lora_rank {limit}.")
+        data = weights.read_bytes()
+        if int.from_bytes(data[:8], "little") > len(data):
+            raise _engine_says("Error while deserializing header: header too large")
+
+    async def stop(self) -> None:
+        """Go down: connections break, and new ones are refused."""
+        assert self._runner is not None
+        for transport in self.sockets:
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
+        await self._runner.cleanup()
+        self._runner = None
+
+    async def start(self) -> None:
+        """Come up, on the same port each time; what was loaded at run time is gone."""
+        self.models = [model for model in self.models if model[0] not in self.loads]
+        app = web.Application()
+        app.router.add_get("/health", self.health)
+        app.router.add_get("/v1/models", self.list_models)
+        app.router.add_post("/v1/chat/completions", self.chat)
+        app.router.add_post("/v1/load_lora_adapter", self.load)
+        app.router.add_post("/v1/unload_lora_adapter", self.unload)
+        # As uvicorn does for vLLM: a client that goes away cancels the call that serves it.
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
+        await site.start()
+        host, self._port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{self._port}"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it listens."""
+        return self._runner is not None
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """Serve ``POST /v1/chat/completions``."""
@@ -162,20 +293,28 @@ class ModelServer:
 async def model_server() -> AsyncIterator[ModelServer]:
     """Serve on a free loopback port for as long as the context lasts."""
     server = ModelServer()
-    app = web.Application()
-    app.router.add_get("/v1/models", server.list_models)
-    app.router.add_post("/v1/chat/completions", server.chat)
-    # As uvicorn does for vLLM: a client that goes away cancels the call that serves it.
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    server.url = f"http://{host}:{port}"
+    await server.start()
     try:
         yield server
     finally:
-        await runner.cleanup()
+        if server.is_up:
+            await server.stop()
+
+
+class _Unloadable(Exception):
+    """What the engine says of an adapter."""
+
+    def __init__(self, status: int, words: str) -> None:
+        self.status = status
+        super().__init__(words)
+
+
+def _engine_says(words: str) -> _Unloadable:
+    return _Unloadable(
+        500,
+        f"Call to add_lora method failed: Worker failed with error '{words}', please check the "
+        "stack trace above for the root cause",
+    )
 
 
 def _words(body: Mapping[str, object], plan: Plan) -> Sequence[str]:
@@ -297,6 +436,10 @@ def _error(
 ) -> web.StreamResponse:
     error = {"message": message, "type": "Error", "param": None, "code": status}
     return web.json_response({"error": error}, status=status, headers=headers)
+
+
+def _no_such_path() -> web.StreamResponse:
+    return web.json_response({"detail": "Not Found"}, status=404)
 
 
 def _break(request: web.Request) -> None:
