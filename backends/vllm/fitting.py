@@ -54,6 +54,13 @@ def check_files(adapter: Adapter) -> None:
         )
 
 
+def names_of_bases(models: Sequence[Listed]) -> Sequence[str]:
+    """Return every name by which the base models of a list may be known."""
+    bases = [model for model in models if model.base is None]
+    roots = (name for model in bases for name in sorted(_names(model.root)))
+    return tuple(dict.fromkeys([*(model.name for model in bases), *roots]))
+
+
 def serves_base(adapter: Adapter, bases: Sequence[Listed]) -> bool:
     """Whether one of a server's base models has the name of the adapter's base."""
     wanted = _names(adapter.spec.base)

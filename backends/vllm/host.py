@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from backends.adapters import Adapter
 from backends.errors import BackendError, Refused, Unavailable
+from backends.finishing import to_the_end
 from backends.lora import WEIGHTS
 from backends.manifest import file_hash, model_hash
 from backends.vllm import fitting, wire
@@ -47,7 +48,7 @@ class VllmHost:
         return self._held
 
     async def bases(self) -> Sequence[str]:
-        """See `AdapterHost`."""
+        """See `AdapterHost`; a model counts by each of its names: its own, and where it is from."""
         listings = [models for _, models in await self._listings()]
         if not listings:
             raise Unavailable(
@@ -55,7 +56,7 @@ class VllmHost:
                 backend=wire.BACKEND,
                 hint="Start one with: router vllm up",
             )
-        first, *others = ([m.name for m in models if m.base is None] for models in listings)
+        first, *others = (fitting.names_of_bases(models) for models in listings)
         return [name for name in first if all(name in other for other in others)]
 
     async def load(self, adapter: Adapter) -> None:
@@ -71,7 +72,7 @@ class VllmHost:
         except BaseException:
             if before is None:
                 del self._held[name]
-            await _to_the_end(self._undo(name, [one for one in replicas if one.name not in had]))
+            await to_the_end(self._undo(name, [one for one in replicas if one.name not in had]))
             raise
 
     async def load_on(self, replica: Replica, adapter: Adapter) -> None:
@@ -215,13 +216,3 @@ def _patience(error: BaseException) -> int:
     if not isinstance(error, BackendError):
         return 0
     return 2 if isinstance(error, Unavailable) else 1
-
-
-async def _to_the_end(work: Awaitable[None]) -> None:
-    """Let it end even if this task is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait((task,))
-        raise

@@ -222,6 +222,12 @@ async def test_the_bases_are_those_that_every_server_has() -> None:
         assert await generator.host.bases() == [BASE_MODEL]
 
 
+async def test_a_base_is_named_by_where_it_is_from_as_well() -> None:
+    async with model_server() as server, VllmGenerator.open(server.url) as generator:
+        server.roots[BASE_MODEL] = "Qwen/Qwen3-8B"
+        assert await generator.host.bases() == [BASE_MODEL, "Qwen/Qwen3-8B", "Qwen3-8B"]
+
+
 async def test_without_a_server_there_are_no_bases() -> None:
     async with two_servers() as (generator, one, two):
         await one.stop()

@@ -81,6 +81,7 @@ class ModelServer:
         max_lora_rank: As ``--max-lora-rank``.
         elsewhere: Whether it sees no folder of this machine.
         engine_fault: What its engine says instead of loading an adapter.
+        stuck: Whether it answers 500 when it is to unload an adapter.
         has_health: Whether it has ``/health``, which other servers than vLLM may lack.
         healthy: Whether its engine lives.
         loads: Names that it was told to load, in order.
@@ -102,6 +103,7 @@ class ModelServer:
         self.max_lora_rank = 16
         self.elsewhere = False
         self.engine_fault = ""
+        self.stuck = False
         self.has_health = True
         self.healthy = True
         self.loads: list[str] = []
@@ -184,6 +186,8 @@ class ModelServer:
         if not self.runtime_loading:
             return _no_such_path()
         name = (await request.json())["lora_name"]
+        if self.stuck:
+            return _error(500, "Internal server error")
         adapters = [known for known, base in self.models if base is not None]
         if name not in adapters:
             return _error(404, f"The lora adapter '{name}' cannot be found.")
