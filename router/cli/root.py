@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from router.cli import ask, chat, demo, doctor, documents, evaluate, graph, ingest, search, serve
+from router.cli import (
+    ask,
+    chat,
+    demo,
+    doctor,
+    documents,
+    evaluate,
+    graph,
+    ingest,
+    search,
+    serve,
+    vllm,
+)
 from router.cli.options import Invocation
 
 _ABOUT = (
@@ -34,6 +46,7 @@ def build() -> typer.Typer:
     app.command("ingest")(ingest.ingest)
     app.add_typer(documents.build(), name="documents")
     app.command("serve")(serve.serve)
+    app.add_typer(vllm.build(), name="vllm")
     app.command("graph")(graph.graph)
     app.add_typer(evaluate.build(), name="eval")
     app.command("doctor")(doctor.doctor)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(tmp_path: Path, **second: object) -> AsyncIterator[House]:
+async def house(tmp_path: Path, **second: Any) -> AsyncIterator[House]:
     registry = Registry()
     await registry.add(adapter(tmp_path, examples=("Who are you?",)).spec)
     await registry.add(adapter(tmp_path, version=2, **second).spec)

@@ -71,6 +71,7 @@ class ModelServer:
 
     Attributes:
         url: Address without ``/v1``.
+        port: Where it listens; 0 for a free one when it first comes up.
         plans: How to treat the next chat calls, first come first served; then the default.
         calls: Chat calls that arrived.
         listings: How often the models were listed.
@@ -112,7 +113,7 @@ class ModelServer:
         self.loading.set()
         self.api_key: str | None = None
         self._runner: web.AppRunner | None = None
-        self._port = 0
+        self.port = 0
         self.sockets: set[object] = set()
         self.client_left = asyncio.Event()
         self.arrived = asyncio.Event()
@@ -231,10 +232,10 @@ class ModelServer:
         # As uvicorn does for vLLM: a client that goes away cancels the call that serves it.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
-        host, self._port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{self._port}"
+        host, self.port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{self.port}"
 
     @property
     def is_up(self) -> bool:
