@@ -21,6 +21,7 @@ from typing import Literal, TypeAlias
 Backend: TypeAlias = Literal[
     "database",
     "model server",
+    "starter model",
     "embedder",
     "reranker",
     "judge",

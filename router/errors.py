@@ -146,7 +146,7 @@ def router_error(error: AgentError | backend.BackendError) -> RouterError:
             return _of_an_agent(error)
         case backend.Garbled():
             return UpstreamFailed(str(error))
-        case backend.Unavailable(backend="model server"):
+        case backend.Unavailable(backend="model server" | "starter model"):
             return ModelUnavailable(str(error))
         case backend.Unavailable(backend="classifier"):
             return DecisionUnavailable(str(error))
@@ -194,7 +194,7 @@ _TOO_MUCH: Final = (
 
 def _refusal(error: backend.Refused) -> RouterError:
     """A wrong key or address is the installation's fault; a wrong name or prompt the caller's."""
-    if error.backend != "model server":
+    if error.backend not in ("model server", "starter model"):
         return ConfigurationFault(str(error))
     if error.status == 404:
         return UnknownModel(str(error), field="model")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from backends.errors import Misconfigured
 from backends.minilm.cache import built_model
 from backends.minilm.weights import MODEL, find_bundle
+from backends.telemetry import without_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,6 +187,7 @@ def open_session(model: bytes, threads: int) -> InferenceSession:
     Raises:
         Misconfigured: onnxruntime cannot load it.
     """
+    without_telemetry()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

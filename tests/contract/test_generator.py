@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -14,11 +16,13 @@ import pytest
 from backends.base import DocumentId, Message, Passage, PassageId
 from backends.errors import Refused
 from backends.extractive import ExtractiveGenerator
+from backends.genai import GenaiGenerator
 from backends.generation import GenerationChunk, GenerationRequest, Generator
 from backends.memory.embedder import HashingEmbedder
 from backends.memory.generator import Script, ScriptedGenerator
 from backends.vllm import VllmGenerator
 from tests.support.model_server import ADAPTER, BASE_MODEL, model_server
+from tests.support.starter import make_adapter, make_starter
 
 OpenGenerator: TypeAlias = Callable[[], AbstractAsyncContextManager[Generator]]
 
@@ -54,12 +58,27 @@ async def extractive() -> AsyncIterator[Generator]:
     yield ExtractiveGenerator(HashingEmbedder())
 
 
-every_generator = pytest.mark.parametrize("opened", [scripted, vllm, extractive])
-with_models = pytest.mark.parametrize("opened", [scripted, vllm])
+@asynccontextmanager
+async def genai() -> AsyncIterator[Generator]:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        base = make_starter(folder / "base")
+        adapter = make_adapter(folder / "adapter", name=ADAPTER, base=BASE_MODEL)
+        async with GenaiGenerator.open(BASE_MODEL, base, folder / "models") as generator:
+            await generator.host.load(adapter)
+            yield generator
+
+
+every_generator = pytest.mark.parametrize("opened", [scripted, vllm, extractive, genai])
+with_models = pytest.mark.parametrize("opened", [scripted, vllm, genai])
 
 
 async def chunks_of(generator: Generator, request: GenerationRequest) -> list[GenerationChunk]:
     return [chunk async for chunk in generator.stream(request)]
+
+
+async def adapters_of(generator: Generator) -> list[str]:
+    return [card.name for card in await generator.models() if card.base is not None]
 
 
 @every_generator
@@ -153,16 +172,19 @@ async def test_answers_may_be_asked_for_at_the_same_time(opened: OpenGenerator) 
 async def test_an_adapter_answers_in_its_own_words(opened: OpenGenerator) -> None:
     async with opened() as generator:
         base = await generator.complete(REQUEST)
-        adapted = await generator.complete(replace(REQUEST, adapter=ADAPTER))
+        (adapter,) = await adapters_of(generator)
+        adapted = await generator.complete(replace(REQUEST, adapter=adapter))
         assert adapted.text != base.text
-        assert adapted.model == ADAPTER
+        assert adapted.model == adapter
 
 
 @with_models
 async def test_an_adapter_is_listed_with_its_base_model(opened: OpenGenerator) -> None:
     async with opened() as generator:
         bases = {card.name: card.base for card in await generator.models()}
-        assert bases == {BASE_MODEL: None, ADAPTER: BASE_MODEL}
+        (adapter,) = await adapters_of(generator)
+        assert adapter.startswith(ADAPTER)
+        assert bases == {BASE_MODEL: None, adapter: BASE_MODEL}
 
 
 @with_models
