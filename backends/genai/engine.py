@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from backends.errors import Garbled, Misconfigured, Refused
 from backends.genai.structured import Guidance
-from backends.genai.weights import BACKEND
+from backends.genai.weights import BACKEND, Shape
 from backends.telemetry import without_telemetry
 
 _MOST_QUOTED: Final = 200
@@ -45,17 +45,18 @@ class Plan:
 class Engine:
     """A loaded model. Several answers may be under way at once, each on a thread of its own."""
 
-    def __init__(self, model: Any, stops: frozenset[int]) -> None:
+    def __init__(self, model: Any, shape: Shape) -> None:
         self._model = model
-        self._stops = stops
+        self._stops = frozenset(shape.stops)
+        self._vocabulary = shape.vocabulary
 
     @classmethod
-    def load(cls, folder: Path, stops: Sequence[int], threads: int) -> Engine:
+    def load(cls, folder: Path, shape: Shape, threads: int) -> Engine:
         """Load what `model_folder` gives.
 
         Args:
             folder: With graph, configuration and tokenizer.
-            stops: Ids that end an answer.
+            shape: Of the model.
             threads: Of one answer.
 
         Raises:
@@ -68,7 +69,7 @@ class Engine:
         session = {"intra_op_num_threads": threads, "inter_op_num_threads": 1}
         config.overlay(json.dumps({"model": {"decoder": {"session_options": session}}}))
         try:
-            return cls(onnxruntime_genai.Model(config), frozenset(stops))
+            return cls(onnxruntime_genai.Model(config), shape)
         except RuntimeError as error:
             raise Misconfigured(
                 f"onnxruntime-genai cannot load {folder}: {_said(error)}.",
@@ -88,12 +89,15 @@ class Engine:
         options: dict[str, Any] = {"max_length": len(plan.prompt) + plan.max_tokens}
         if plan.temperature > 0:
             options |= {"do_sample": True, "temperature": plan.temperature, "top_p": plan.top_p}
-            options |= {"top_k": 0} | ({} if plan.seed is None else {"random_seed": plan.seed})
+            # Without a number of tokens to choose from it would not look at top_p.
+            options["top_k"] = self._vocabulary
+            if plan.seed is not None:
+                options["random_seed"] = plan.seed
         parameters = onnxruntime_genai.GeneratorParams(self._model)
         parameters.set_search_options(**options)
         try:
             if plan.guidance is not None:
-                parameters.set_guidance(plan.guidance.kind, plan.guidance.text)
+                parameters.set_guidance("lark_grammar", plan.guidance.grammar)
             generator = onnxruntime_genai.Generator(self._model, parameters)
         except RuntimeError as error:
             if plan.guidance is None:

@@ -153,7 +153,7 @@ class GenaiHost:
         if name in self._engines:
             return
         folder = base.built if name == self.model else self._served[name]
-        load = partial(Engine.load, folder, base.shape.stops, self._source.threads)
+        load = partial(Engine.load, folder, base.shape, self._source.threads)
         engine = await self._workers.run(load)
         # It may have been unloaded meanwhile.
         self.check(name)
@@ -173,8 +173,9 @@ def _open(source: Source) -> Base:
         found = model_hash(source.folder)
     except Refused as error:
         raise unusable(source.folder, error.problem.rstrip(".")) from error
+    shape, form = read_shape(source.folder), ChatForm.read(source.folder)
     built = model_folder(source.cache, source.folder, found, partial(read_weights, source.folder))
-    return Base(read_shape(source.folder), ChatForm.read(source.folder), found, built)
+    return Base(shape, form, found, built)
 
 
 def _build(source: Source, base: Base, adapter: Adapter) -> Path:
@@ -186,6 +187,12 @@ def _build(source: Source, base: Base, adapter: Adapter) -> Path:
             "Train it again on this one.",
         )
     lora = load_lora(spec.folder)
+    if lora.rank != spec.rank:
+        raise refused(
+            f"The files in {spec.folder} are of rank {lora.rank}, and {spec.rank} is registered of "
+            f"{adapter.served_as}.",
+            "Put the registered files back, or register these as a new version.",
+        )
     if lora.weights_hash != spec.weights_hash:
         raise refused(
             f"The weights in {spec.folder} are not those that were registered as "

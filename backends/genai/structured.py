@@ -13,6 +13,10 @@ from backends.generation import GenerationRequest
 
 MAX_CHARACTERS: Final = 100_000
 
+# Where only one text is possible the runtime would take the tokens that this text has alone, which
+# half a character has not: in the middle of "€" it takes a token that is not allowed, and stops.
+_HEAD: Final = '%llguidance {"no_forcing": true}'
+
 # As Python writes JSON. Were white space free, a model could write nothing else.
 _WRITTEN: Final = {
     "whitespace_flexible": False,
@@ -32,13 +36,11 @@ class Guidance:
     """What holds an answer to its form.
 
     Attributes:
-        kind: ``json_schema`` or ``lark_grammar``.
-        text: The schema or the grammar.
+        grammar: In Lark's notation, as llguidance reads it.
         what: How to call it in a message.
     """
 
-    kind: str
-    text: str
+    grammar: str
     what: str
 
 
@@ -54,19 +56,24 @@ def guidance_for(request: GenerationRequest) -> Guidance | None:
         raise _refused("An answer can have one form: a schema, a grammar or choices.")
     guidance = None
     if request.schema is not None:
-        guidance = Guidance("json_schema", _written(request.schema), "this schema")
+        guidance = Guidance(f"{_HEAD}\nstart: %json {_written(request.schema)}", "this schema")
     elif request.choices:
         said = " | ".join(_quoted(choice) for choice in request.choices)
-        guidance = Guidance("lark_grammar", f"start: {said}", "these choices")
+        guidance = Guidance(f"{_HEAD}\nstart: {said}", "these choices")
     elif request.grammar is not None:
         if "::=" in request.grammar:
             raise _refused(
                 "The in-process model reads grammars in Lark's notation only, not with ::=."
             )
-        guidance = Guidance("lark_grammar", request.grammar, "this grammar")
-    if guidance is not None and len(guidance.text) > MAX_CHARACTERS:
+        guidance = Guidance(_with_head(request.grammar), "this grammar")
+    if guidance is not None and len(guidance.grammar) > MAX_CHARACTERS:
         raise _refused(f"The form of an answer may take {MAX_CHARACTERS} characters at most.")
     return guidance
+
+
+def _with_head(grammar: str) -> str:
+    # A grammar has this line once.
+    return grammar if "%llguidance" in grammar else f"{_HEAD}\n{grammar}"
 
 
 def _written(schema: Mapping[str, object]) -> str:

@@ -79,7 +79,7 @@ class Workers:
             Unavailable: Too many wait already.
             TimedOut: None became free in time.
         """
-        if self._waiting >= self._max_waiting:
+        if self._places.locked() and self._waiting >= self._max_waiting:
             raise Unavailable(
                 f"The in-process model has {self._waiting} answers waiting already.",
                 backend=BACKEND,

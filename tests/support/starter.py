@@ -62,9 +62,20 @@ RANK = 4
 
 def make_starter(folder: Path) -> Path:
     """Write the base in the form of the shipped model; return its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = make_tokenizer()
-    tokenizer.save(str(folder / "tokenizer.json"))
+    return _write_whole(folder, CONFIG, reciting())
+
+
+def make_babbler(folder: Path) -> Path:
+    """Write a base of random weights, whose answers mean nothing and have no end."""
+    tensors = random_tensors(CONFIG, spread=0.5)
+    # What would end an answer is never the likeliest.
+    tensors["model.embed_tokens.weight"][: len(MARKS)] = 0
+    return _write_whole(folder, CONFIG, tensors)
+
+
+def _write_whole(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Floats]) -> Path:
+    write_base(folder, config, tensors)
+    make_tokenizer().save(str(folder / "tokenizer.json"))
     described = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|end|>",
@@ -74,7 +85,6 @@ def make_starter(folder: Path) -> Path:
         "model_max_length": CONFIG["max_position_embeddings"],
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(described))
-    write_base(folder, CONFIG, reciting())
     return folder
 
 
@@ -98,18 +108,19 @@ def write_base(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Fl
     save_file(stored, folder / "model.safetensors")
 
 
-def make_adapter(folder: Path, *, version: int = 1, **changes: Any) -> Adapter:
+def make_adapter(folder: Path, *, version: int = 1, rank: int = RANK, **changes: Any) -> Adapter:
     """Write an adapter that begins the sentence with another word; return it as a registry would.
 
     Args:
         folder: Made when absent.
         version: Of the adapter.
+        rank: Of its two matrices; one direction does the work.
         changes: Fields of its specification that are to be others.
     """
-    up, down = _other_beginning()
+    up, down = _other_beginning(rank)
     prefix = f"base_model.model.{DOWN.removesuffix('.weight')}"
     tensors = {f"{prefix}.lora_A.weight": down, f"{prefix}.lora_B.weight": up}
-    return write_adapter(folder, tensors, version=version, **changes)
+    return write_adapter(folder, tensors, version=version, rank=rank, **changes)
 
 
 def write_adapter(
@@ -221,7 +232,7 @@ def reciting() -> Mapping[str, Floats]:
     return tensors
 
 
-def _other_beginning() -> tuple[Floats, Floats]:
+def _other_beginning(rank: int) -> tuple[Floats, Floats]:
     """B (out, r) and A (r, in) of an adapter that says another first word."""
     import numpy as np
 
@@ -232,7 +243,7 @@ def _other_beginning() -> tuple[Floats, Floats]:
     # The row of the inverse answers to one token alone.
     listening = np.linalg.pinv(features)[:, before]
     saying = 4 * (embedding[instead] - embedding[_successors()[before]])
-    down, up = np.zeros((RANK, listening.size)), np.zeros((saying.size, RANK))
+    down, up = np.zeros((rank, listening.size)), np.zeros((saying.size, rank))
     down[0], up[:, 0] = listening, saying / 2
     return up.astype(np.float32), down.astype(np.float32)
 
