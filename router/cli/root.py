@@ -14,6 +14,7 @@ from router.cli import (
     doctor,
     documents,
     evaluate,
+    finetune,
     graph,
     ingest,
     search,
@@ -49,6 +50,7 @@ def build() -> typer.Typer:
     app.add_typer(vllm.build(), name="vllm")
     app.command("graph")(graph.graph)
     app.add_typer(evaluate.build(), name="eval")
+    app.command("finetune")(finetune.finetune)
     app.command("doctor")(doctor.doctor)
     return app
 

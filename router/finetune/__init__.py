@@ -1,0 +1,1 @@
+"""``router finetune``: from a file of examples to an adapter that the gate let through."""

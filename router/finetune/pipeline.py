@@ -1,0 +1,217 @@
+"""Data in, adapter out: check, train, measure, judge, register, promote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backends.adapters import AdapterSpec, AdapterState
+from backends.finetune.data import Findings, Rules, data_hash, examine
+from backends.finetune.examples import Example, as_json
+from backends.finetune.job import Job, Measured, Rival, longest_answer
+from backends.finetune.process import Event, run_job
+from backends.finetune.split import held_out
+from router.finetune.bases import Base, find_base
+from router.finetune.forms import Form, read_form
+from router.finetune.general import general_prompts
+from router.tuning.gate import Side, Verdict, judge
+
+if TYPE_CHECKING:
+    from backends.adapters import Adapter, AdapterRegistry
+    from router.config import Settings
+    from router.finetune.order import Order
+
+ADAPTERS = "adapters"
+REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An order whose data has been read.
+
+    Attributes:
+        made: What RAFT and the teacher did to it, for the report; empty without them.
+    """
+
+    order: Order
+    base: Base
+    form: Form
+    system: str
+    findings: Findings
+    made: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A trained adapter, registered as a candidate.
+
+    Attributes:
+        verdict: What the gate said.
+        adapter: As the registry keeps it.
+        before: The live version that it was compared with; None where it was the bare base.
+    """
+
+    verdict: Verdict
+    adapter: Adapter
+    before: Adapter | None
+    report: Mapping[str, Any]
+
+
+async def check(order: Order, settings: Settings, told: Callable[[Event], None]) -> Checked:
+    """Read and check the data; nothing is trained.
+
+    Raises:
+        InvalidRequest: A file of the order cannot be read.
+        BackendError: The base cannot be opened, or what makes the rows failed.
+    """
+    form, system = read_form(order.schema), order.instructions()
+    base = await find_base(order.base, settings.home, told)
+    data, made = await _rows(order, settings, form, base, told)
+    rules = Rules(base.context, base.count_tokens, form.fits)
+    findings = examine(data, rules, test=order.test, system=system)
+    return Checked(order, base, form, system or _common(findings.examples), findings, made)
+
+
+async def make(
+    checked: Checked, settings: Settings, registry: AdapterRegistry, told: Callable[[Event], None]
+) -> Made:
+    """Train, measure and judge; the adapter is registered as a candidate whatever the verdict.
+
+    Raises:
+        BackendError: Training failed, or the registry cannot be reached; what was trained stays.
+    """
+    order = checked.order
+    live = await _live(registry, order.name)
+    job = _job(checked, settings, live)
+    measured = await run_job(job, told)
+    verdict = judge(
+        [_side(one) for one in measured.answers],
+        measured.general,
+        schema=checked.form.schema is not None,
+        fits=checked.form.fits,
+    )
+    report = _report(checked, job, measured, verdict, live)
+    (job.out / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    spec = _spec(checked, job, report)
+    from backends.manifest import write_manifest
+
+    write_manifest(job.out, spec)
+    adapter = await registry.add(spec)
+    # The same weights again are the same version, with what was measured last.
+    adapter = await registry.record(adapter.spec.name, adapter.version, report)
+    return Made(verdict, adapter, None if measured.against_base else live, report)
+
+
+async def _rows(
+    order: Order, settings: Settings, form: Form, base: Base, told: Callable[[Event], None]
+) -> tuple[Path, Mapping[str, Any]]:
+    """Return the file to check, and what was done to get it."""
+    assert order.data is not None, "the order says so"
+    return order.data, {}
+
+
+async def _live(registry: AdapterRegistry, name: str) -> Adapter | None:
+    found = await registry.find(name)
+    return found if found is not None and found.state is AdapterState.LIVE else None
+
+
+def _job(checked: Checked, settings: Settings, live: Adapter | None) -> Job:
+    order, base, findings = checked.order, checked.base, checked.findings
+    training: Sequence[Example] = findings.examples
+    measuring: Sequence[Example] = findings.test
+    if not measuring:
+        training, measuring = held_out(training, order.recipe.seed)
+    stamp = order.recipe.fingerprint(data_hash([*training, *measuring]), base.hash)
+    out = order.out or settings.home / ADAPTERS / order.name / stamp
+    general = general_prompts()
+    return Job(
+        base=base.folder,
+        base_name=base.name,
+        out=out.resolve(),
+        stamp=stamp,
+        recipe=order.recipe,
+        training=tuple(training),
+        measuring=tuple(measuring),
+        rehearsing=general.rehearsed,
+        general=general.measured,
+        rival=_rival(live, base),
+        resume=order.resume,
+        mlflow=order.mlflow,
+        max_tokens=longest_answer(measuring, base.context // 2),
+    )
+
+
+def _rival(live: Adapter | None, base: Base) -> Rival | None:
+    """The live version speaks on the base that it was trained from, if that is still here."""
+    if live is None:
+        return None
+    if live.spec.base_hash in ("", base.hash):
+        return Rival(live.spec.folder, base.folder)
+    from backends.manifest import model_hash
+
+    kept = (live.spec.report or {}).get("training", {}).get("base_folder", "")
+    folder = Path(kept)
+    if kept and folder.is_dir() and model_hash(folder) == live.spec.base_hash:
+        return Rival(live.spec.folder, folder)
+    return None
+
+
+def _side(one: Any) -> Side:
+    return Side(one.reference, one.candidate, one.rival, one.candidate_ended, one.rival_ended)
+
+
+def _report(
+    checked: Checked, job: Job, measured: Measured, verdict: Verdict, live: Adapter | None
+) -> Mapping[str, Any]:
+    compared = live is not None and not measured.against_base
+    against = live.served_as if live and compared else f"the base {checked.base.name}"
+    return {
+        "gate": {**verdict.as_json(), "against": against},
+        "training": {
+            **measured.trained,
+            "base_folder": str(job.base),
+            "rows": len(job.training),
+            "rehearsed": measured.rehearsed,
+            "recipe": {name: getattr(job.recipe, name) for name in job.recipe.__slots__},
+        },
+        "data": {**checked.findings.as_json(), "problems": len(checked.findings.problems)},
+        **checked.made,
+    }
+
+
+def _spec(checked: Checked, job: Job, report: Mapping[str, Any]) -> AdapterSpec:
+    from backends.manifest import read_adapter
+
+    written = read_adapter(job.out, name=checked.order.name, base=job.base_name)
+    return replace(
+        written,
+        base_hash=checked.base.hash,
+        description=checked.order.description,
+        examples=_questions(job.training),
+        system_prompt=checked.system,
+        schema=checked.form.schema,
+        report=report,
+    )
+
+
+def _questions(examples: Sequence[Example], most: int = 24) -> tuple[str, ...]:
+    """Return what rows ask, evenly from all of them: what the adapter is chosen by."""
+    step = max(1, len(examples) // most)
+    asked = dict.fromkeys(example.prompt[-1].content for example in examples[::step])
+    return tuple(asked)[:most]
+
+
+def _common(examples: Sequence[Example]) -> str:
+    """Return the instructions that all rows share, else ""."""
+    found = {one.prompt[0].content if one.prompt[0].role == "system" else "" for one in examples}
+    return found.pop() if len(found) == 1 else ""
+
+
+def write_rows(path: Path, examples: Sequence[Example]) -> None:
+    """Write rows as a file of chat data."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(as_json(one), ensure_ascii=False) + "\n" for one in examples)
+    path.write_text(text, encoding="utf-8")
