@@ -32,11 +32,13 @@ class Rules:
         context: Tokens that the base reads.
         count_tokens: By the base's tokenizer.
         fits: Says in a few words how an answer breaks the form that it must have, else "".
+        one_system: In service the instructions are the same for all, so they should be here.
     """
 
     context: int
     count_tokens: CountTokens
     fits: Callable[[str], str] = lambda answer: ""
+    one_system: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class _Found:
     """Gathers what is wrong while rows go by."""
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+        self.rules = rules
         self._exact: dict[tuple[tuple[Message, ...], str], int] = {}
         self._alike: dict[tuple[str, str], int] = {}
         self._answered: dict[tuple[Message, ...], tuple[int, str]] = {}
@@ -162,12 +164,12 @@ class _Found:
 
     def _of_one(self, example: Example) -> Iterator[Problem]:
         turns = [*example.prompt, Message("assistant", example.answer)]
-        length = self._rules.count_tokens(turns)
+        length = self.rules.count_tokens(turns)
         self.lengths.append(length)
-        if length > self._rules.context:
-            detail = f"{length:,} tokens, and the base reads {self._rules.context:,}"
+        if length > self.rules.context:
+            detail = f"{length:,} tokens, and the base reads {self.rules.context:,}"
             yield Problem(example.line, "longer than the context", detail)
-        if broken := self._rules.fits(example.answer):
+        if broken := self.rules.fits(example.answer):
             yield Problem(example.line, "broken format", broken)
         text = "\n".join(turn.content for turn in turns)
         for secret in dict.fromkeys(secrets(text)):
@@ -207,7 +209,7 @@ def _about_all(
         detail = f"{len(examples)} rows; with fewer than {FEW} little can be learnt or measured"
         yield Problem(None, "few rows", detail, "warning")
     instructions = {one.prompt[0].content for one in examples if one.prompt[0].role == "system"}
-    if len(instructions) > 1:
+    if len(instructions) > 1 and found.rules.one_system:
         detail = f"{len(instructions)} different ones; in service there is one, --system names it"
         yield Problem(None, "system messages", detail, "warning")
     most = max(labels.values(), default=0)

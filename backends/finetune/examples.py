@@ -78,8 +78,11 @@ def normalised(text: str) -> str:
     return _BESIDE_WORDS.sub(" ", text.casefold()).strip()
 
 
-def read_examples(path: Path) -> Iterator[Example | Problem]:
+def read_examples(path: Path, *, unanswered: bool = False) -> Iterator[Example | Problem]:
     """Read a file; what cannot be read comes as a `Problem` with its line, and the rest goes on.
+
+    Args:
+        unanswered: A row may end with the user's turn; its answer is "" then.
 
     Raises:
         Refused: The file cannot be opened.
@@ -89,7 +92,7 @@ def read_examples(path: Path) -> Iterator[Example | Problem]:
             if isinstance(line, Problem):
                 yield line
             elif line.strip():
-                yield _example(number, line)
+                yield _example(number, line, unanswered=unanswered)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise Refused(f"{path} cannot be read ({reason}).", backend="fine-tuning") from error
@@ -123,7 +126,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str | Problem]]:
                 yield number, Problem(number, "not UTF-8", detail)
 
 
-def _example(number: int, line: str) -> Example | Problem:
+def _example(number: int, line: str, *, unanswered: bool) -> Example | Problem:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
@@ -131,15 +134,17 @@ def _example(number: int, line: str) -> Example | Problem:
     except (ValueError, RecursionError):
         return Problem(number, "not JSON", "nested too deeply, or a number too long, to be read")
     try:
-        return _checked(number, row)
+        return _checked(number, row, unanswered=unanswered)
     except _Flawed as flaw:
         return Problem(number, *flaw.args)
 
 
-def _checked(number: int, row: object) -> Example:
+def _checked(number: int, row: object, *, unanswered: bool) -> Example:
     if not isinstance(row, dict) or not isinstance(row.get("messages"), list):
         raise _Flawed("no messages", 'a line is {"messages": [{"role": …, "content": …}, …]}')
     turns = [_turn(place, turn) for place, turn in enumerate(row["messages"], start=1)]
+    if unanswered and turns and turns[-1].role == "user":
+        turns.append(Message("assistant", ""))
     _check_order([turn.role for turn in turns])
     label = row.get("label", "")
     if not isinstance(label, str) or not storable(label):

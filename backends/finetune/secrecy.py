@@ -22,7 +22,7 @@ _FORMS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
         "Google key": re.compile(r"\bAIza[0-9A-Za-z_-]{35}"),
         "Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),
         "Slack token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
-        "JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
+        "JSON web token": re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{10,}"),
         "bearer token": re.compile(r"\b[Bb]earer\s+(?=[\w.~+/-]*\d)[\w.~+/-]{20,}=*"),
         "password in an address": re.compile(
             r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{1,80}:[^\s/@]+@"

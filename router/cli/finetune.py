@@ -187,9 +187,9 @@ def finetune(
 async def _done(order: Order, settings: Settings, *, only_check: bool, as_json: bool) -> bool:
     """Do it and show it; return whether all is well."""
     from backends.finetune.bases import require_extra
-    from router.adapters import open_registry
     from router.cli.finetune_shown import progress, show_checked, show_made
     from router.finetune.pipeline import check, make
+    from router.finetune.registering import opened_registry
 
     if not only_check:
         require_extra()
@@ -203,7 +203,7 @@ async def _done(order: Order, settings: Settings, *, only_check: bool, as_json: 
         elif checked.findings.fatal:
             err().print("Nothing was trained.", style="red")
         return not checked.findings.fatal
-    async with open_registry(settings) as registry:
+    async with opened_registry(settings) as registry:
         with progress() as told:
             made = await make(checked, settings, registry, told)
         promoted = made.verdict.passed and order.promote

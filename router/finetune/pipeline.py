@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from backends.adapters import AdapterSpec, AdapterState
 from backends.finetune.data import Findings, Rules, data_hash, examine
-from backends.finetune.examples import Example, as_json
+from backends.finetune.examples import Example
 from backends.finetune.job import Job, Measured, Rival, longest_answer
 from backends.finetune.process import Event, run_job
 from backends.finetune.split import held_out
 from router.finetune.bases import Base, find_base
 from router.finetune.forms import Form, read_form
 from router.finetune.general import general_prompts
+from router.finetune.rows import rows_of, spec_of
 from router.tuning.gate import Side, Verdict, judge
 
 if TYPE_CHECKING:
@@ -69,10 +70,13 @@ async def check(order: Order, settings: Settings, told: Callable[[Event], None])
     """
     form, system = read_form(order.schema), order.instructions()
     base = await find_base(order.base, settings.home, told)
-    data, made = await _rows(order, settings, form, base, told)
-    rules = Rules(base.context, base.count_tokens, form.fits)
-    findings = examine(data, rules, test=order.test, system=system)
-    return Checked(order, base, form, system or _common(findings.examples), findings, made)
+    rows = await rows_of(order, settings, form, base, told)
+    # RAFT's instructions hold the passages; what is the same for all is what the order says.
+    alike = order.raft is None
+    rules = Rules(base.context, base.count_tokens, form.fits, one_system=alike)
+    findings = examine(rows.path, rules, test=order.test, system=system if alike else "")
+    shared = system or (_common(findings.examples) if alike else "")
+    return Checked(order, base, form, shared, findings, rows.made)
 
 
 async def make(
@@ -103,14 +107,6 @@ async def make(
     # The same weights again are the same version, with what was measured last.
     adapter = await registry.record(adapter.spec.name, adapter.version, report)
     return Made(verdict, adapter, None if measured.against_base else live, report)
-
-
-async def _rows(
-    order: Order, settings: Settings, form: Form, base: Base, told: Callable[[Event], None]
-) -> tuple[Path, Mapping[str, Any]]:
-    """Return the file to check, and what was done to get it."""
-    assert order.data is not None, "the order says so"
-    return order.data, {}
 
 
 async def _live(registry: AdapterRegistry, name: str) -> Adapter | None:
@@ -185,6 +181,7 @@ def _report(
 def _spec(checked: Checked, job: Job, report: Mapping[str, Any]) -> AdapterSpec:
     from backends.manifest import read_adapter
 
+    planned = spec_of(checked.order, checked.base)
     written = read_adapter(job.out, name=checked.order.name, base=job.base_name)
     return replace(
         written,
@@ -193,6 +190,8 @@ def _spec(checked: Checked, job: Job, report: Mapping[str, Any]) -> AdapterSpec:
         examples=_questions(job.training),
         system_prompt=checked.system,
         schema=checked.form.schema,
+        prompting=planned.prompting,
+        evidence_characters=planned.evidence_characters,
         report=report,
     )
 
@@ -208,10 +207,3 @@ def _common(examples: Sequence[Example]) -> str:
     """Return the instructions that all rows share, else ""."""
     found = {one.prompt[0].content if one.prompt[0].role == "system" else "" for one in examples}
     return found.pop() if len(found) == 1 else ""
-
-
-def write_rows(path: Path, examples: Sequence[Example]) -> None:
-    """Write rows as a file of chat data."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(as_json(one), ensure_ascii=False) + "\n" for one in examples)
-    path.write_text(text, encoding="utf-8")

@@ -55,16 +55,16 @@ def same_label(answer: str, reference: str) -> float:
 def chrf(answer: str, reference: str) -> float:
     """Return chrF2 of one answer: n-grams of 1 to 6 characters without spaces, recall twice.
 
-    Orders that neither text is long enough for are left out, as sacreBLEU does (Post 2018).
+    Orders that one of them is too short for are left out, as sacreBLEU does (Post 2018).
     """
     given, wanted = "".join(answer.split()), "".join(reference.split())
     scores = []
     for order in range(1, _ORDER + 1):
         ours, theirs = _grams(given, order), _grams(wanted, order)
-        if not ours and not theirs:
+        if not ours or not theirs:
             continue
         shared = (ours & theirs).total()
-        scores.append((shared / max(ours.total(), 1), shared / max(theirs.total(), 1)))
+        scores.append((shared / ours.total(), shared / theirs.total()))
     if not scores:
         return float(given == wanted)
     precision = sum(one for one, _ in scores) / len(scores)
