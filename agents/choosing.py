@@ -116,7 +116,7 @@ class AdapterChooser:
             try:
                 found = await self._live.version(match[1], int(match[2]))
             except (BackendError, TimeoutError) as error:
-                stale = stale or f"The registry did not answer: {error}"
+                stale = f"{stale} {named}: {str(error) or 'no answer in time.'}".strip()
         if found is None:
             # The model server may know it; if it does not, it says so.
             choice = AdapterChoice(named, None, "caller")

@@ -17,7 +17,7 @@ from backends.adapters import Adapter, AdapterState
 from backends.errors import BackendError
 
 if TYPE_CHECKING:
-    from backends.adapters import AdapterRegistry
+    from backends.adapters import AdapterHost, AdapterRegistry
     from backends.base import Embedder, Vectors
 
 EVERY_S: Final = 1.0
@@ -26,7 +26,6 @@ EVERY_S: Final = 1.0
 MAX_LIVE: Final = 200
 """Adapters that are looked at, by name; more are left out, and that is told."""
 
-_BASES_EVERY_S: Final = 10.0
 _BATCH: Final = 16
 """Examples embedded at a time, so that questions need not wait for many."""
 _REMEMBERED: Final = 64
@@ -63,7 +62,11 @@ class LiveAdapters:
         registry: Keeps the adapters.
         embedder: Makes vectors of their examples: the one that questions are compared by.
         bases: Adapters of other bases do not count.
+        host: Loads here whatever may answer, before it does, and unloads what no longer may; None
+            where somebody else sees to that.
         timeout_s: How long the registry, or a server, may take to answer.
+        load_s: How long one adapter may take to load.
+        bases_every_s: So often the bases are asked for.
     """
 
     def __init__(
@@ -72,12 +75,18 @@ class LiveAdapters:
         embedder: Embedder,
         bases: Bases,
         *,
+        host: AdapterHost | None = None,
         timeout_s: float = 2.0,
+        load_s: float = 30.0,
+        bases_every_s: float = 10.0,
     ) -> None:
         self._registry = registry
         self._embedder = embedder
         self._ask_bases = bases
+        self._host = host
         self._timeout_s = timeout_s
+        self._load_s = load_s
+        self._bases_every_s = bases_every_s
         self._bases: frozenset[str] | None = None
         self._bases_at = float("-inf")
         self._vectors: dict[tuple[str, ...], Vectors] = {}
@@ -95,6 +104,8 @@ class LiveAdapters:
         finally:
             keeping.cancel()
             await asyncio.wait([keeping])
+            if not keeping.cancelled() and (error := keeping.exception()) is not None:
+                raise error
 
     async def refresh(self) -> Snapshot:
         """Ask the registry now; its failure is noted in the snapshot, which stands otherwise."""
@@ -109,19 +120,23 @@ class LiveAdapters:
             notes = stale if len(listed) > MAX_LIVE else []
             bases = await self._served(notes) if listed else frozenset[str]()
             counting = [each for each in listed[:MAX_LIVE] if each.spec.base in bases]
-            await self._embed(counting, notes)
+            ready = await self._loaded(counting, notes)
+            await self._embed(ready, notes)
+            before = {each.adapter.served_as for each in self.snapshot.adapters.values()}
             adapters = {
-                each.spec.name: Live(each, self._vectors.get(each.spec.examples))
-                for each in counting
+                each.spec.name: Live(each, self._vectors.get(each.spec.examples)) for each in ready
             }
             self.snapshot = Snapshot(adapters, " ".join(notes))
+            await self._unload(before - {each.served_as for each in ready}, notes)
             return self.snapshot
 
     async def version(self, name: str, version: int) -> Adapter | None:
         """Return exactly that version on a base that is served, live or not; None when unknown.
 
         Raises:
-            Unavailable: It is not known here, and the registry cannot be asked.
+            BackendError: It is not known here, and the registry cannot be asked; or it cannot be
+                loaded.
+            TimeoutError: One of these takes too long.
         """
         served_as = f"{name}@{version}"
         live = self.snapshot.adapters.get(name)
@@ -134,9 +149,13 @@ class LiveAdapters:
             if found is None:
                 return None
             self._found[served_as] = found
-            while len(self._found) > _REMEMBERED:
-                self._found.popitem(last=False)
-        return found if found.spec.base in await self._served([]) else None
+            await self._forget_some()
+        if found.spec.base not in await self._served([]):
+            return None
+        if self._host is not None:
+            async with asyncio.timeout(self._load_s):
+                await self._host.load(found)
+        return found
 
     async def _keep(self, every_s: float) -> None:
         while True:
@@ -146,14 +165,48 @@ class LiveAdapters:
     async def _served(self, notes: list[str]) -> frozenset[str]:
         """The bases that answer, as they were known last where nobody tells."""
         now = asyncio.get_running_loop().time()
-        if self._bases is None or now - self._bases_at >= _BASES_EVERY_S:
+        if self._bases is None or now - self._bases_at >= self._bases_every_s:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     self._bases = frozenset(await self._ask_bases())
                 self._bases_at = now
             except (BackendError, TimeoutError) as error:
-                notes.append(_why("Who serves the base models", error))
+                notes.append(_why("The model server", error))
         return self._bases or frozenset()
+
+    async def _loaded(self, adapters: Sequence[Adapter], notes: list[str]) -> list[Adapter]:
+        """Load what may answer from now on; for what cannot be, the version before stays."""
+        if self._host is None:
+            return list(adapters)
+        ready = []
+        for adapter in adapters:
+            try:
+                async with asyncio.timeout(self._load_s):
+                    await self._host.load(adapter)
+            except (BackendError, TimeoutError) as error:
+                notes.append(_why(adapter.served_as, error))
+                before = self.snapshot.adapters.get(adapter.spec.name)
+                ready += [before.adapter] if before is not None else []
+            else:
+                ready.append(adapter)
+        return ready
+
+    async def _forget_some(self) -> None:
+        """Keep what was asked for last of the versions that callers named."""
+        live = {each.adapter.served_as for each in self.snapshot.adapters.values()}
+        while len(self._found) > _REMEMBERED:
+            served_as, _ = self._found.popitem(last=False)
+            await self._unload({served_as} - live, [])
+
+    async def _unload(self, gone: set[str], notes: list[str]) -> None:
+        """Unload what nobody is given any more; answers that are under way end with it."""
+        if self._host is None:
+            return
+        for served_as in sorted(gone - self._found.keys()):
+            try:
+                await self._host.unload(served_as)
+            except BackendError as error:
+                notes.append(_why(served_as, error))
 
     async def _embed(self, adapters: Sequence[Adapter], notes: list[str]) -> None:
         """Make what vectors are missing, and forget those that nobody needs."""
@@ -177,5 +230,4 @@ class LiveAdapters:
 
 
 def _why(who: str, error: BackendError | TimeoutError) -> str:
-    problem = error.problem if isinstance(error, BackendError) else "No answer in time."
-    return f"{who} did not answer: {problem}"
+    return f"{who}: {error.problem if isinstance(error, BackendError) else 'no answer in time.'}"

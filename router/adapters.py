@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from backends.adapters import AdapterHost
     from backends.base import Embedder, Judge, Reranker
     from backends.generation import Generator
     from backends.pgvector import PgvectorStore
@@ -219,6 +221,18 @@ async def open_judge(settings: Settings, policy: Policy) -> AsyncIterator[Judge 
         timeout_s=settings.timeouts.judge,
     ) as judge:
         yield judge
+
+
+def host_of(generator: Generator) -> AdapterHost | None:
+    """Return what loads adapters for a generator, where it has such a thing."""
+    host: AdapterHost | None = getattr(generator, "host", None)
+    return host
+
+
+def shipped_adapters() -> Sequence[Path]:
+    """Return the folders of the adapters that ship with the starter model."""
+    folder = Path(str(files("backends"))) / "starter" / "artefact" / "adapters"
+    return sorted(path.parent for path in folder.glob("*/adapter.json"))
 
 
 def _limits(settings: Settings) -> Limits:

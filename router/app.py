@@ -20,10 +20,13 @@ from agents.hybrid import HybridAgent
 from agents.judge import ModelJudge
 from agents.live_adapters import LiveAdapters
 from backends import terms
+from backends.adapters import AdapterHost
 from backends.base import DocumentStore, Embedder, Judge, Reranker
 from backends.errors import BackendError
 from backends.generation import Generator, ModelCard
+from backends.shipped import ensure_shipped
 from router.adapters import (
+    host_of,
     open_embedder,
     open_generator,
     open_judge,
@@ -32,6 +35,7 @@ from router.adapters import (
     open_registry,
     open_reranker,
     open_store,
+    shipped_adapters,
 )
 from router.classify import (
     Classifier,
@@ -254,8 +258,14 @@ async def _open_chooser(opened: _Opened, stack: AsyncExitStack) -> AdapterChoose
         return [card.name for card in await generator.models() if card.base is None]
 
     registry = await stack.enter_async_context(open_registry(settings))
+    host: AdapterHost | None = None
+    if not settings.vllm_url:
+        # In this process: nobody else sees to it that adapters are there and loaded.
+        host = host_of(generator)
+        await ensure_shipped(registry, shipped_adapters())
     # Without spans: nobody has asked for what is embedded here.
-    live = await stack.enter_async_context(LiveAdapters(registry, opened.reader, bases).opened())
+    keeping = LiveAdapters(registry, opened.reader, bases, host=host)
+    live = await stack.enter_async_context(keeping.opened())
     _, reader = _embedders(opened)
     return AdapterChooser(
         live, reader, model=lambda: generator.model, default=settings.default_adapter

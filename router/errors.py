@@ -194,6 +194,9 @@ _TOO_MUCH: Final = (
 
 def _refusal(error: backend.Refused) -> RouterError:
     """A wrong key or address is the installation's fault; a wrong name or prompt the caller's."""
+    if error.backend == "adapters":
+        unknown = error.status == 404
+        return (UnknownModel if unknown else InvalidRequest)(str(error), field="adapter")
     if error.backend not in ("model server", "starter model"):
         return ConfigurationFault(str(error))
     if error.status == 404:

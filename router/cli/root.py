@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from router.cli import (
+    adapters,
     ask,
     chat,
     demo,
@@ -46,6 +47,7 @@ def build() -> typer.Typer:
     app.command("search")(search.search)
     app.command("ingest")(ingest.ingest)
     app.add_typer(documents.build(), name="documents")
+    app.add_typer(adapters.build(), name="adapters")
     app.command("serve")(serve.serve)
     app.add_typer(vllm.build(), name="vllm")
     app.command("graph")(graph.graph)

@@ -35,6 +35,7 @@ from router.tracing.setup import Tracing
 
 if TYPE_CHECKING:
     from agents.base import Agent
+    from agents.choosing import AdapterChooser
 
 RETURNS = "Unworn boots may be returned within 45 days of delivery for a full refund."
 SALARY = "Salary band C pays between 36,000 and 43,500 euros a year in Germany."
@@ -73,6 +74,7 @@ class World:
     request_timeout_s: float = 30.0
     judge_timeout_s: float = 5.0
     probe_timeout_s: float = 5.0
+    chooser: AdapterChooser | None = None
     embedder: HashingEmbedder = field(default_factory=HashingEmbedder)
     store: MemoryStore = field(default_factory=MemoryStore)
 
@@ -97,6 +99,7 @@ class World:
             request_timeout_s=self.request_timeout_s,
             judge_timeout_s=self.judge_timeout_s,
             probe_timeout_s=self.probe_timeout_s,
+            chooser=self.chooser,
         )
 
     def _finder(self, *, limit: int) -> EvidenceFinder:
@@ -135,6 +138,7 @@ class World:
             documents=self.store,
             embedder=self.embedder,
             generator=self.model,
+            chooser=self.chooser,
         )
         return Router(app, loop=asyncio.get_running_loop())
 
