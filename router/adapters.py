@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from backends.adapters import AdapterHost
+    from backends.adapters import AdapterHost, AdapterRegistry
     from backends.base import Embedder, Judge, Reranker
     from backends.generation import Generator
     from backends.pgvector import PgvectorStore
@@ -180,6 +181,23 @@ async def open_generator(settings: Settings) -> AsyncIterator[Generator | None]:
         ),
     ) as generator:
         yield generator
+
+
+@asynccontextmanager
+async def kept_in_order(generator: Generator, registry: AdapterRegistry) -> AsyncIterator[None]:
+    """Look after the model servers while the block lasts, where they are not ours to run.
+
+    Those that fail are spared, and those that have lost a live adapter get it back.
+    """
+    from backends.adapters import AdapterState
+    from backends.vllm import VllmGenerator
+
+    if not isinstance(generator, VllmGenerator):
+        yield
+        return
+    wanted = partial(registry.adapters, state=AdapterState.LIVE)
+    async with generator.keeper(wanted).running():
+        yield
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ from backends.generation import Generator, ModelCard
 from backends.shipped import ensure_shipped
 from router.adapters import (
     host_of,
+    kept_in_order,
     open_embedder,
     open_generator,
     open_judge,
@@ -254,17 +255,22 @@ async def _open_chooser(opened: _Opened, stack: AsyncExitStack) -> AdapterChoose
     if generator is None:
         return None
 
+    host = host_of(generator)
+
     async def bases() -> Sequence[str]:
+        if host is not None:
+            return await host.bases()
         return [card.name for card in await generator.models() if card.base is None]
 
     registry = await stack.enter_async_context(open_registry(settings))
-    host: AdapterHost | None = None
+    await stack.enter_async_context(kept_in_order(generator, registry))
+    loading: AdapterHost | None = None
     if not settings.vllm_url:
         # In this process: nobody else sees to it that adapters are there and loaded.
-        host = host_of(generator)
+        loading = host
         await ensure_shipped(registry, shipped_adapters())
     # Without spans: nobody has asked for what is embedded here.
-    keeping = LiveAdapters(registry, opened.reader, bases, host=host)
+    keeping = LiveAdapters(registry, opened.reader, bases, host=loading)
     live = await stack.enter_async_context(keeping.opened())
     _, reader = _embedders(opened)
     return AdapterChooser(

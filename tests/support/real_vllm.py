@@ -1,7 +1,9 @@
-"""A real vLLM with a tiny model and an adapter, for tests marked ``vllm``.
+"""Real vLLMs with a tiny model and adapters, for tests marked ``vllm``.
 
-Started once a session, and only when ``ROUTER_TEST_VLLM_PYTHON`` names a python that can import
-vllm; ``infra/vllm/setup_cpu.sh`` makes one. Use the fixture by importing it into a ``conftest.py``.
+One serves an adapter that it was started with and loads nothing at run time; the other is started
+by ``router vllm up`` and takes adapters. Each starts once a session, when a test first wants it, and
+only where ``ROUTER_TEST_VLLM_PYTHON`` names a python that can import vllm;
+``infra/vllm/setup_cpu.sh`` makes one. Import the fixtures into a ``conftest.py``.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +29,7 @@ SERVE = Path(__file__).parents[2] / "infra" / "vllm" / "serve.sh"
 BASE_MODEL = "tiny-base"
 ADAPTER = "tiny-voice"
 CONTEXT_TOKENS = 8192
+MAX_RANK = 8
 MAKE_LIMIT_S = 180
 START_LIMIT_S = 300
 STOP_LIMIT_S = 30
@@ -39,6 +43,7 @@ class RealVllm(NamedTuple):
     url: str
     base_model: str
     adapter: str
+    folder: Path
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +51,7 @@ def real_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealVllm]:
     """Serve the tiny model on a free loopback port until the session ends."""
     python = _python_with_vllm()
     folder = tmp_path_factory.mktemp("vllm")
-    subprocess.run(
-        [python, str(MAKE_MODEL), str(folder)], check=True, timeout=MAKE_LIMIT_S, cwd=folder
-    )
+    _make_models(python, folder)
     url = f"http://127.0.0.1:{_free_port()}"
     log = folder / "server.log"
     with log.open("wb") as output:
@@ -63,9 +66,74 @@ def real_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealVllm]:
         )
     try:
         _wait_until_healthy(server, url, log)
-        yield RealVllm(url, BASE_MODEL, ADAPTER)
+        yield RealVllm(url, BASE_MODEL, ADAPTER, folder)
     finally:
         _stop(server)
+
+
+class LocalVllm:
+    """A server as ``router vllm`` runs it.
+
+    Attributes:
+        folder: Holds ``base`` and the adapters that `tests/vllm/make_model.py` writes.
+        url: Address without ``/v1``; the same after a restart.
+    """
+
+    def __init__(self, folder: Path, python: str) -> None:
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        self._environment = os.environ | {"ROUTER_HOME": str(folder), "VLLM_PYTHON": python}
+
+    @property
+    def base_model(self) -> str:
+        return BASE_MODEL
+
+    @property
+    def max_rank(self) -> int:
+        return MAX_RANK
+
+    def router_vllm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``router vllm`` with these arguments."""
+        return subprocess.run(
+            [sys.executable, "-m", "router", "vllm", *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=START_LIMIT_S,
+            check=False,
+        )
+
+    def up(self) -> None:
+        """Start it and wait until it is healthy."""
+        given = ["--name", BASE_MODEL, "--port", self.url.rpartition(":")[2]]
+        # So that an answer is the same alone and among others.
+        exact = ["--dtype", "float32", "--max-model-len", "4096"]
+        done = self.router_vllm(
+            "up", str(self.folder / "base"), *given, "--", "--max-lora-rank", str(MAX_RANK), *exact
+        )
+        if done.returncode:
+            pytest.fail(f"router vllm up: {done.stderr[-LOG_TAIL:]}")
+
+    def down(self) -> None:
+        """End it."""
+        assert self.router_vllm("down").returncode == 0
+
+
+@pytest.fixture(scope="session")
+def local_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVllm]:
+    """Run a server that takes adapters until the session ends."""
+    python = _python_with_vllm()
+    folder = tmp_path_factory.mktemp("local-vllm")
+    _make_models(python, folder)
+    server = LocalVllm(folder, python)
+    server.up()
+    yield server
+    server.down()
+
+
+def _make_models(python: str, folder: Path) -> None:
+    making = [python, str(MAKE_MODEL), str(folder)]
+    subprocess.run(making, check=True, timeout=MAKE_LIMIT_S, cwd=folder)
 
 
 def _python_with_vllm() -> str:
@@ -88,7 +156,7 @@ def _command(folder: Path) -> list[str]:
     """What the README tells people to run, kept small for a test."""
     options = {
         "served-model-name": BASE_MODEL,
-        "max-lora-rank": "8",
+        "max-lora-rank": str(MAX_RANK),
         "max-model-len": str(CONTEXT_TOKENS),
     }
     pairs = [word for name, value in options.items() for word in (f"--{name}", value)]
@@ -102,7 +170,7 @@ def _environment(python: str, url: str) -> dict[str, str]:
         "VLLM_PYTHON": python,
         "VLLM_PORT": url.rpartition(":")[2],
         "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "0",
     }
 
 

@@ -1,5 +1,5 @@
-"""One real vLLM for all tests of this folder."""
+"""One real vLLM of each kind for all tests of this folder."""
 
-from tests.support.real_vllm import real_vllm
+from tests.support.real_vllm import local_vllm, real_vllm
 
-__all__ = ["real_vllm"]
+__all__ = ["local_vllm", "real_vllm"]

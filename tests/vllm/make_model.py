@@ -1,11 +1,13 @@
-"""Makes a tiny Qwen3 with a tokenizer and a LoRA adapter, from nothing, for a real vLLM to serve.
+"""Makes a tiny Qwen3 with a tokenizer and LoRA adapters, from nothing, for a real vLLM to serve.
 
 Run by the python of vLLM's own environment, which has torch and transformers:
 
     python tests/vllm/make_model.py FOLDER
 
-writes FOLDER/base and FOLDER/adapter. The weights are random, from a fixed seed, so the answers
-mean nothing; but they are the same in each run, and the adapter's are others than the base's.
+writes FOLDER/base and these adapters: FOLDER/adapter and FOLDER/second, which fit; FOLDER/wide,
+whose rank is twice as high; FOLDER/foreign, for a model of other dimensions. The weights are
+random, from fixed seeds, so the answers mean nothing; but they are the same in each run, and each
+adapter's are others than the base's.
 """
 
 from __future__ import annotations
@@ -38,10 +40,14 @@ SENTENCES = (
 
 
 def main(folder: Path) -> None:
-    """Write base model and adapter."""
-    vocabulary = make_tokenizer(folder / "base")
-    make_base(folder / "base", vocabulary)
-    make_adapter(folder / "adapter", str(folder / "base"))
+    """Write base model and adapters."""
+    base = folder / "base"
+    vocabulary = make_tokenizer(base)
+    make_base(base, vocabulary)
+    make_adapter(folder / "adapter", str(base), seed=SEED + 1)
+    make_adapter(folder / "second", str(base), seed=SEED + 2)
+    make_adapter(folder / "wide", str(base), seed=SEED + 3, rank=2 * RANK)
+    make_adapter(folder / "foreign", str(base), seed=SEED + 4, hidden=2 * HIDDEN)
 
 
 def make_tokenizer(folder: Path) -> int:
@@ -98,32 +104,34 @@ def make_base(folder: Path, vocabulary: int) -> None:
     model.save_pretrained(folder)
 
 
-def make_adapter(folder: Path, base: str) -> None:
+def make_adapter(
+    folder: Path, base: str, *, seed: int, rank: int = RANK, hidden: int = HIDDEN
+) -> None:
     """Write a LoRA in PEFT's layout, strong enough to change what is said."""
     import torch
     from safetensors.torch import save_file
 
-    torch.manual_seed(SEED + 1)
+    torch.manual_seed(seed)
     shapes = {
-        "self_attn.q_proj": (HIDDEN, HEADS * HEAD),
-        "self_attn.v_proj": (HIDDEN, HEADS * HEAD),
-        "self_attn.o_proj": (HEADS * HEAD, HIDDEN),
-        "mlp.down_proj": (INNER, HIDDEN),
+        "self_attn.q_proj": (hidden, HEADS * HEAD),
+        "self_attn.v_proj": (hidden, HEADS * HEAD),
+        "self_attn.o_proj": (HEADS * HEAD, hidden),
+        "mlp.down_proj": (INNER, hidden),
     }
     weights = {}
     for layer in range(LAYERS):
         for module, (inputs, outputs) in shapes.items():
             name = f"base_model.model.model.layers.{layer}.{module}"
-            weights[f"{name}.lora_A.weight"] = torch.randn(RANK, inputs)
-            weights[f"{name}.lora_B.weight"] = torch.randn(outputs, RANK)
+            weights[f"{name}.lora_A.weight"] = torch.randn(rank, inputs)
+            weights[f"{name}.lora_B.weight"] = torch.randn(outputs, rank)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / "adapter_model.safetensors")
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base,
-        "r": RANK,
-        "lora_alpha": RANK,
+        "r": rank,
+        "lora_alpha": rank,
         "lora_dropout": 0.0,
         "bias": "none",
         "inference_mode": True,
