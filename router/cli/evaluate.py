@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from router.cli.evaluate_behaviour import behaviour
 from router.cli.evaluate_routing import routing
 from router.cli.measuring import bars
 from router.cli.opening import run
@@ -41,6 +42,7 @@ def build() -> typer.Typer:
     )
     app.command("retrieval")(retrieval)
     app.command("routing")(routing)
+    app.command("behaviour")(behaviour)
     return app
 
 
