@@ -1,0 +1,118 @@
+"""Rows as batches of few fixed shapes, so that a compiled training step fits them all."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from backends.starter.chat import END, PAD, pieces
+
+if TYPE_CHECKING:
+    import numpy as np
+    from tokenizers import Tokenizer
+
+    from backends.starter.exchange import Exchange
+
+LENGTHS: Final = (64, 96, 160, 256, 416)
+"""Rows are padded to the next of these; longer ones are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Token ids [rows, length] int64, and what each position weighs as a target, float32.
+
+    ``weights[r, t]`` is about predicting ``ids[r, t]``; 0 for padding.
+    """
+
+    ids: np.ndarray
+    weights: np.ndarray
+
+
+def batches(
+    rows: Sequence[Exchange],
+    tokenizer: Tokenizer,
+    *,
+    tokens: int,
+    asked_weight: float,
+    seed: int,
+) -> Iterator[Batch]:
+    """Yield every row once, in batches of about ``tokens`` tokens.
+
+    Args:
+        rows: To learn.
+        tokenizer: Of the model.
+        tokens: Tokens of a batch, padding included.
+        asked_weight: What a token that the model need not write weighs, 0..1.
+        seed: Of the order.
+    """
+    import numpy as np
+
+    by_length: dict[int, list[tuple[list[int], list[float]]]] = {length: [] for length in LENGTHS}
+    for ids, weights in _encoded(rows, tokenizer, asked_weight):
+        fitting = next((length for length in LENGTHS if len(ids) <= length), None)
+        if fitting is not None:
+            by_length[fitting].append((ids, weights))
+    made: list[Batch] = []
+    pad = tokenizer.token_to_id(PAD)
+    for length, found in by_length.items():
+        size = max(1, tokens // length)
+        for at in range(0, len(found), size):
+            group = found[at : at + size]
+            ids_out = np.full((size, length), pad, dtype=np.int64)
+            weights_out = np.zeros((size, length), dtype=np.float32)
+            for place, (ids, weights) in enumerate(group):
+                ids_out[place, : len(ids)] = ids
+                weights_out[place, : len(ids)] = weights
+            # A last group that is nearly empty would be a noisy step for the price of a full one.
+            if len(group) * 4 >= size:
+                made.append(Batch(ids_out, weights_out))
+    random.Random(seed).shuffle(made)  # noqa: S311
+    yield from made
+
+
+def _encoded(
+    rows: Sequence[Exchange], tokenizer: Tokenizer, asked_weight: float
+) -> Iterator[tuple[list[int], list[float]]]:
+    parts = [pieces(row.messages()) for row in rows]
+    flat = [text for part in parts for text, _ in part]
+    encodings = iter(tokenizer.encode_batch(flat, add_special_tokens=False))
+    for part in parts:
+        ids: list[int] = []
+        weights: list[float] = []
+        for _, learnt in part:
+            piece = next(encodings).ids
+            ids += piece
+            weights += [1.0 if learnt else asked_weight] * len(piece)
+        yield ids, weights
+
+
+def train_tokenizer(rows: Sequence[Exchange], texts: Sequence[str], vocabulary: int) -> Tokenizer:
+    """Return a byte-level BPE tokenizer of exactly ``vocabulary`` tokens, slots included."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    from backends.slots import SLOTS
+    from backends.starter.chat import SPECIAL
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - len(SLOTS),
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    learnt = [turn["content"] for row in rows for turn in row.messages()]
+    tokenizer.train_from_iterator([*learnt, *texts], trainer)
+    tokenizer.add_tokens([AddedToken(slot, special=False, normalized=False) for slot in SLOTS])
+    assert tokenizer.get_vocab_size() == vocabulary
+    assert tokenizer.token_to_id(PAD) == 0
+    assert tokenizer.token_to_id(END) == 1
+    return tokenizer

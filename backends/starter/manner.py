@@ -1,0 +1,416 @@
+"""One message, said in several manners: informal, plain and cold as sources; formal, friendly,
+short and warm as targets.
+
+Sources are drawn at random, targets follow from the message by rule alone: the same message always
+has the same target, which is what lets a small model learn the rule instead of the sentences.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from backends.starter.clauses import Clause, Clauses
+from backends.starter.lexicon import capital, pairs, pick, read_lists
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a short text says.
+
+    Attributes:
+        clauses: In order, at least one.
+        greets: Nobody (empty), ``all`` (a group), ``someone``, or a person by name.
+        apology: Whether it says sorry.
+        thanks: Whether it says thanks.
+    """
+
+    clauses: tuple[Clause, ...]
+    greets: str = ""
+    apology: bool = False
+    thanks: bool = False
+
+
+class Manners:
+    """Says a message in one manner or another."""
+
+    def __init__(self, clauses: Clauses) -> None:
+        self._clauses = clauses
+        self._rng: random.Random = clauses.rng
+        self._lists = read_lists("manner")
+        self._contractions = pairs(self._lists["contractions"])
+        self._formal = pairs(self._lists["safe pairs"])
+        self._casual = {
+            right: left for left, right in self._formal.items() if left not in _ODD | _ODD_TOO
+        }
+        wordy = pairs(self._lists["wordy pairs"])
+        self._padded = {key: wordy[key] for key in _PADS}
+        good = sorted(self._lists["good news"], key=len, reverse=True)
+        self._good = re.compile(rf" (?:{'|'.join(good)})\b")
+        self._expansions = {right: left for left, right in self._contractions.items()}
+
+    def message(self, most: int = 3) -> Message:
+        """Return a message of up to ``most`` clauses."""
+        rng = self._rng
+        count = rng.choices((1, 2, 3), (45, 40, 15))[0]
+        clauses = tuple(self._clauses.clause() for _ in range(min(count, most)))
+        greets = rng.choices(("", "all", "someone", "name"), (40, 25, 15, 20))[0]
+        if greets == "name":
+            greets = pick(rng, self._clauses.lists["first"])
+        return Message(clauses, greets, apology=rng.random() < 0.25, thanks=rng.random() < 0.3)
+
+    # Sources
+
+    def informal(self, message: Message) -> str:
+        """Say it as people chat; every draw differs."""
+        said = [self._greeting(message.greets)] if message.greets else []
+        for at, clause in enumerate(message.clauses):
+            said.append(self._chatty(clause, note=at == 0))
+        text = _joined(said)
+        if message.apology:
+            text = self._added(text, "apologies informal")
+        if message.thanks:
+            text = self._added(text, "thanks informal")
+        if self._rng.random() < 0.12:
+            text = f"{text} {self._of('ends informal')}"
+        return _spoilt(text, self._rng)
+
+    def plain(self, message: Message) -> str:
+        """Say it in neutral words."""
+        said = [f"{_NEUTRAL_GREETING(message.greets)}"] if message.greets else []
+        said += [_sentence(self._spoken(clause)) for clause in message.clauses]
+        if message.apology:
+            said.append(pick(self._rng, ("I am sorry about that.", "We are sorry.", "Sorry.")))
+        if message.thanks:
+            said.append(pick(self._rng, ("Thank you.", "Thanks.", "Many thanks.")))
+        return " ".join(said)
+
+    def stiff(self, message: Message) -> str:
+        """Say it as letters of authorities do; every draw differs."""
+        opener = pick(
+            self._rng, ("Good day,", "Dear Sir or Madam,", "Dear customer,", "Dear guest,")
+        )
+        said = [_STIFF_GREETING(message.greets, opener)] if message.greets else []
+        for at, clause in enumerate(message.clauses):
+            said.append(self._official(clause, note=at == 0))
+        if message.apology:
+            said.append(self._of("apologies formal"))
+        if message.thanks:
+            said.append(self._of("thanks formal"))
+        return _behind_greeting(said)
+
+    def wordy(self, message: Message) -> str:
+        """Say it with many words that carry nothing; every draw differs."""
+        rng = self._rng
+        said = [_NEUTRAL_GREETING(message.greets)] if message.greets else []
+        for at, clause in enumerate(message.clauses):
+            text = _replaced(clause.full, self._padded) if rng.random() < 0.5 else clause.full
+            if clause.kind == "imperative":
+                said.append(_put(self._of("wordy requests"), clause.full))
+            elif clause.kind in ("prohibition", "question"):
+                said.append(_sentence(text, "?" if clause.kind == "question" else "."))
+            else:
+                text = f"we are not able to {clause.full}" if clause.kind == "refusal" else text
+                lead = at == 0 or rng.random() < 0.4
+                said.append(_sentence(f"{self._of('wordy leads')} {text}" if lead else text))
+        if rng.random() < 0.5:
+            said.append(self._of("wordy ends"))
+        return " ".join(said)
+
+    def cold(self, message: Message) -> str:
+        """Say it curtly, as one should not to a customer; every draw differs."""
+        return " ".join(self._curt(clause) for clause in message.clauses)
+
+    # Targets
+
+    def formal(self, message: Message, *, short: bool = False) -> str:
+        """Say it formally; shorter without the courtesies that carry nothing."""
+        said = []
+        if message.greets and not short:
+            said.append(_STIFF_GREETING(message.greets, "Good day,"))
+        noted = short
+        for clause in message.clauses:
+            text = self._mapped(clause.brief if short else clause.full, self._formal)
+            if clause.kind in ("imperative", "prohibition"):
+                said.append(f"Please {text}.")
+            elif clause.kind == "question":
+                said.append(_sentence(text, "?"))
+            else:
+                if clause.kind == "refusal":
+                    text = f"we are unable to {text}"
+                said.append(_sentence(text if noted else f"please note that {text}"))
+                noted = True
+        if message.apology:
+            said.append("Apologies for the inconvenience." if short else _REGRET)
+        if message.thanks and not short:
+            said.append("Thank you very much.")
+        return _behind_greeting(said)
+
+    def friendly(self, message: Message, *, short: bool = False) -> str:
+        """Say it as a friendly colleague would."""
+        greeting = _FRIENDLY_GREETING(message.greets)
+        said: list[str] = []
+        for at, clause in enumerate(message.clauses):
+            text = self._contracted(
+                self._mapped(clause.brief if short else clause.full, self._casual)
+            )
+            said.append(_FRIENDLY[clause.kind](text, at == 0 and not short))
+        if message.apology and not short:
+            said.append("Sorry about that.")
+        said[0] = lower_start(said[0])
+        said.append("Thanks so much!" if _asks(message) or message.thanks else "Have a lovely day!")
+        return f"{greeting} {' '.join(said)}"
+
+    def short(self, message: Message) -> str:
+        """Say it in as few words as it needs."""
+        said = []
+        for clause in message.clauses:
+            text = self._mapped(clause.brief, {})
+            if clause.kind in ("imperative", "prohibition"):
+                said.append(f"Please {text}.")
+            elif clause.kind == "question":
+                said.append(_sentence(text, "?"))
+            else:
+                said.append(_sentence(f"we cannot {text}" if clause.kind == "refusal" else text))
+        return " ".join(said)
+
+    def warm(self, message: Message, *, short: bool = False) -> str:
+        """Say it in the brand voice: sorry once and first, please, and what comes next."""
+        said: list[str] = []
+        sorry = False
+        for at, clause in enumerate(message.clauses):
+            last = at == len(message.clauses) - 1
+            said.append(self._kind(clause, sorry=sorry, last=last and not short))
+            sorry = sorry or clause.kind in ("problem", "refusal")
+        if not short:
+            said.append("Thank you for your patience." if sorry else "We are glad to help.")
+        return " ".join(said)
+
+    def _kind(self, clause: Clause, *, sorry: bool, last: bool) -> str:
+        text = self._mapped(clause.full, {})
+        if clause.kind == "problem":
+            return _sentence(
+                f"it is a pity, too, that {text}" if sorry else f"we are sorry that {text}"
+            )
+        if clause.kind == "refusal":
+            return f"We cannot {text}, but we can look for another way together with you."
+        if clause.kind == "accusation":
+            return _sentence(f"it seems that {text}")
+        if clause.kind in ("imperative", "prohibition"):
+            hand = ", and write to us any time if you need a hand" if last else ""
+            return f"Please {text}{hand}."
+        if clause.kind == "question":
+            return f"May we ask: {text}?"
+        good = clause.kind == "fact" and self._good.search(text)
+        return _sentence(f"{'good news:' if good else 'just so you know,'} {text}")
+
+    def _spoken(self, clause: Clause) -> str:
+        if clause.kind == "refusal":
+            return f"we cannot {clause.full}"
+        if clause.kind == "imperative":
+            return pick(self._rng, ("please {v}", "{v}")).replace("{v}", clause.full)
+        return f"{clause.full}?" if clause.kind == "question" else clause.full
+
+    def _chatty(self, clause: Clause, *, note: bool) -> str:
+        rng = self._rng
+        text = self._casually(clause.full)
+        if clause.kind == "imperative":
+            return _put(self._of("requests informal"), text)
+        if clause.kind == "prohibition":
+            return pick(rng, ("pls {v}", "{v}", "{v}, ok?", "just {v}")).replace("{v}", text)
+        if clause.kind == "question":
+            return pick(rng, ("{v}?", "so {v}?", "btw {v}?", "{v}??")).replace("{v}", text)
+        if clause.kind == "refusal":
+            text = pick(rng, ("we can't {v}", "no way we can {v}", "we won't {v}", "we cannot {v}"))
+            text = text.replace("{v}", self._casually(clause.full))
+        text = self._filled(text)
+        if note and rng.random() < 0.4:
+            return f"{self._of('notes informal')} {text}"
+        if rng.random() < 0.3:
+            return f"{self._of('fillers front')} {text}"
+        return text
+
+    def _official(self, clause: Clause, *, note: bool) -> str:
+        text = self._mapped(clause.full, self._formal if self._rng.random() < 0.7 else {})
+        if clause.kind == "imperative":
+            return _put(self._of("requests formal"), text)
+        if clause.kind == "prohibition":
+            return f"{pick(self._rng, ('Please', 'Kindly', 'We ask you:'))} {text}."
+        if clause.kind == "question":
+            return _sentence(text, "?")
+        if clause.kind == "refusal":
+            text = pick(
+                self._rng, ("we are unable to {v}", "it is not possible to {v}", "we cannot {v}")
+            )
+            text = text.replace("{v}", clause.full)
+        if note and self._rng.random() < 0.6:
+            return _sentence(f"{self._of('notes formal')} {text}")
+        return _sentence(text)
+
+    def _curt(self, clause: Clause) -> str:
+        text = clause.full
+        if self._rng.random() < 0.3:
+            text = self._contracted(text)
+        if clause.kind == "imperative":
+            return _put(self._of("cold imperatives"), text)
+        if clause.kind == "prohibition":
+            return _sentence(text, pick(self._rng, (".", ".", "!")))
+        if clause.kind == "refusal":
+            return _put(self._of("cold refusals"), text)
+        if clause.kind == "question":
+            return _put(self._of("cold questions"), text)
+        return _sentence(text, pick(self._rng, (".", ".", ".", "!")))
+
+    def _casually(self, text: str) -> str:
+        text = self._contracted(text) if self._rng.random() < 0.7 else text
+        return self._mapped(text, self._casual, expand=False) if self._rng.random() < 0.5 else text
+
+    def _filled(self, text: str) -> str:
+        """Put a filler behind the first auxiliary, where one may stand."""
+        if self._rng.random() < 0.6:
+            return text
+        found = _AUXILIARY.search(text)
+        if not found:
+            return text
+        return f"{text[: found.end()]} {self._of('fillers inside')}{text[found.end() :]}"
+
+    def _greeting(self, greets: str) -> str:
+        if greets not in ("all", "someone"):
+            return pick(self._rng, ("Hey {n}", "Hi {n}", "Hello {n}", "Morning {n}")).replace(
+                "{n}", greets
+            )
+        group = greets == "all"
+        options = [
+            one
+            for one in self._lists["openers informal"]
+            if "{" not in one and bool(_GROUP.search(one)) == group
+        ]
+        return pick(self._rng, options)
+
+    def _added(self, text: str, key: str) -> str:
+        return f"{text}{pick(self._rng, (', ', '. ', '! ', ' - '))}{self._of(key)}"
+
+    def _mapped(self, text: str, words: Mapping[str, str], *, expand: bool = True) -> str:
+        if expand:
+            text = _replaced(text, self._expansions)
+        return _replaced(text, words)
+
+    def _contracted(self, text: str) -> str:
+        return _replaced(text, self._contractions)
+
+    def _of(self, key: str) -> str:
+        return pick(self._rng, self._lists[key])
+
+
+_CHATTY: Final = """
+u ur pls cuz cos ASAP asap tmrw dunno gotta wanna gonna stuff nope get got
+"""
+_ODD: Final = frozenset(_CHATTY.split()) | {"tons of", "loads of", "a bunch of", "go over"}
+_ODD_TOO: Final = frozenset(("hand in", "find out"))
+_PADS: Final = ("because", "before", "about", "until", "if", "every", "next week", "will be")
+_REGRET: Final = "We apologise for the inconvenience."
+_GROUP: Final = re.compile(r"team|guys|all\b|everyone|everybody|folks", re.IGNORECASE)
+_AUXILIARY: Final = re.compile(
+    r"\b(?:is|are|was|has|have|will|can|cannot|do not|does not|am|I'm|we're|it's|don't|isn't"
+    r"|hasn't)\b"
+)
+
+
+def _replaced(text: str, words: Mapping[str, str]) -> str:
+    if not words:
+        return text
+    key = tuple(words)
+    pattern = _PATTERNS.get(key)
+    if pattern is None:
+        longest = sorted(words, key=len, reverse=True)
+        pattern = re.compile(rf"(?<![\w'’-])(?:{'|'.join(map(re.escape, longest))})(?![\w'’-])")
+        _PATTERNS[key] = pattern
+    return pattern.sub(lambda found: words[found[0]], text)
+
+
+_PATTERNS: dict[tuple[str, ...], re.Pattern[str]] = {}
+
+
+def _sentence(text: str, end: str = ".") -> str:
+    return capital(text if text.endswith(("?", "!", ".")) else f"{text}{end}")
+
+
+def lower_start(text: str) -> str:
+    """Return a sentence as it goes on behind a greeting: I, names and slots stay."""
+    from backends.starter.clauses import lower_first
+
+    first = text.split(" ", 1)[0].strip(",.!?")
+    if first in ("Just", "Could", "Please", "Sorry", "Also", "Kindly", "It"):
+        return text[0].lower() + text[1:]
+    return lower_first(text)
+
+
+def _behind_greeting(said: Sequence[str]) -> str:
+    if len(said) > 1 and said[0].endswith(","):
+        said = [said[0], lower_start(said[1]), *said[2:]]
+    return " ".join(said)
+
+
+def _put(pattern: str, text: str) -> str:
+    question = text.replace("?", "")
+    return (
+        pattern.replace("{v}", text)
+        .replace("{V}", capital(text))
+        .replace("{Q}", capital(question))
+        .replace("{q}", question)
+    )
+
+
+def _joined(said: Sequence[str]) -> str:
+    """Chain what is said as chats do: a comma behind the greeting, then stops."""
+    return ". ".join(said).replace("?.", "?").replace("!.", "!").replace(".. ", ". ")
+
+
+def _spoilt(text: str, rng: random.Random) -> str:
+    """Commas for stops, small letters in front, a lost or a doubled mark at the end."""
+    first, _, rest = text.partition(". ")
+    if rest and len(first) < 20:
+        text = f"{first}{pick(rng, (', ', ', ', '! ', ' '))}{rest}"
+    text = re.sub(
+        r"\. ([a-z])",
+        lambda found: f". {found[1].upper() if rng.random() < 0.7 else found[1]}",
+        text,
+    )
+    if rng.random() < 0.65:
+        text = capital(text)
+    if not text.endswith(("?", "!", ".", ")", "xx", "lol", "haha")):
+        text += rng.choices((".", "!", "", "!!"), (5, 4, 2, 0.5))[0]
+    return text
+
+
+def _NEUTRAL_GREETING(greets: str) -> str:  # noqa: N802
+    return {"all": "Hello everyone.", "someone": "Hello."}.get(greets, f"Hello {greets}.")
+
+
+def _STIFF_GREETING(greets: str, default: str) -> str:  # noqa: N802
+    return {"all": "Dear colleagues,", "someone": default}.get(greets, f"Dear {greets},")
+
+
+def _FRIENDLY_GREETING(greets: str) -> str:  # noqa: N802
+    return {"all": "Hi everyone,", "someone": "Hi there,", "": "Hi there,"}.get(
+        greets, f"Hi {greets},"
+    )
+
+
+def _asks(message: Message) -> bool:
+    return any(clause.kind in ("imperative", "prohibition") for clause in message.clauses)
+
+
+_FRIENDLY: Final = {
+    "problem": lambda text, note: _sentence(f"just a quick note that {text}" if note else text),
+    "fact": lambda text, note: _sentence(f"just a quick note that {text}" if note else text),
+    "statement": lambda text, note: _sentence(f"just a quick note that {text}" if note else text),
+    "accusation": lambda text, note: _sentence(f"just a quick note that {text}" if note else text),
+    "imperative": lambda text, note: _sentence(f"could you please {text}", "?"),
+    "prohibition": lambda text, note: _sentence(f"please {text}"),
+    "refusal": lambda text, note: _sentence(f"sorry, we can't {text}"),
+    "question": lambda text, note: _sentence(text, "?"),
+}

@@ -1,0 +1,88 @@
+"""What the starter model learns from is repeatable, keeps facts in slots, and holds out what it says."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from backends.slots import slots_in
+from backends.starter.chat import END, ROLES, pieces
+from backends.starter.colours import MASTER_COLOURS, held_out
+from backends.starter.corpus import Corpus
+from backends.starter.exchange import slotted
+from backends.starter.lexicon import fill
+from backends.starter.rows import NAMES, compose
+from backends.starter.voice import addressed
+
+CORPUS = Corpus(
+    wishes=("Write a sonnet about rust.", "How high is the tower?"),
+    creative=("Write a sonnet about rust.",),
+    statements=("We have moved the bench.", "The lid doesn't close.", "My uncle sells honey."),
+    kept_back=("Our goat sleeps.",),
+    nouns=("bench", "lid", "uncle", "goat"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_repeat_with_their_seed_and_differ_without(name: str) -> None:
+    first = list(itertools.islice(compose(name, CORPUS, seed=3), 20))
+    assert first == list(itertools.islice(compose(name, CORPUS, seed=3), 20))
+    assert first != list(itertools.islice(compose(name, CORPUS, seed=4), 20))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_answer_holds_a_slot_that_its_question_lacks(name: str) -> None:
+    for row in itertools.islice(compose(name, CORPUS, seed=5), 300):
+        assert slots_in(row.assistant) <= slots_in(row.user), row
+
+
+def test_no_held_out_phrasing_is_composed_and_every_label_is_a_master_colour() -> None:
+    apart = {" ".join(phrase.casefold().split()) for phrase in held_out()}
+    for row in itertools.islice(compose("attributes", CORPUS, seed=6), 2000):
+        assert " ".join(row.user.casefold().split()) not in apart
+        assert json.loads(row.assistant)["colour"] in MASTER_COLOURS
+
+
+def test_held_out_phrasings_are_many_and_name_master_colours() -> None:
+    assert len(held_out()) >= 150
+    assert set(held_out().values()) == set(MASTER_COLOURS)
+
+
+def test_an_answer_that_would_invent_a_fact_makes_no_row() -> None:
+    assert slotted("Make this formal: it costs €5", "It costs €6.") is None
+    row = slotted("Make this formal: it costs €5", "It costs €5.")
+    assert row is not None
+    assert row.assistant == "It costs €<n1>."
+
+
+def test_marks_of_citations_stay_numbers() -> None:
+    row = slotted("How long?\n\n[1] It takes 1 day.", "It takes 1 day [1].")
+    assert row is not None
+    assert row.assistant == "It takes <n1> day [1]."
+
+
+def test_rules_for_customers_are_said_to_the_customer() -> None:
+    line = "Customers may return boots within 30 days."
+    assert addressed(line, "customer") == "You may return boots within 30 days."
+    assert addressed(line, "team") == line
+
+
+def test_a_blank_may_begin_with_a_capital_letter() -> None:
+    assert fill("{Goods} and {goods}", {"goods": lambda: "boots"}) == "Boots and boots"
+
+
+def test_only_the_last_turn_is_learnt() -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    assert [text for text, learnt in pieces(turns) if learnt] == [f"Hello{END}"]
+    assert "".join(text for text, _ in pieces(turns)).startswith(f"{ROLES['user']}\nHi{END}\n")
+
+
+def test_the_sources_of_the_rows_are_those_that_nothing_is_measured_on() -> None:
+    from backends.starter.corpus import FILES
+
+    folder = Path("router/tuning/examples")
+    assert all((folder / f"{name}.jsonl").exists() for name in FILES)
+    assert not any(name.startswith(("held", "golden", "hidden")) for name in FILES)
