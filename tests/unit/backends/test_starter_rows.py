@@ -1,4 +1,4 @@
-"""What the starter model learns from is repeatable, keeps facts in slots, and holds out what it says."""
+"""What the starter learns from repeats, keeps facts in slots, and holds out what it says."""
 
 from __future__ import annotations
 
