@@ -19,7 +19,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from agents.fidelity import Sources, invented
+from agents.fidelity import invented
+from agents.sources import Sources
 from backends.facts import facts_in
 from router.tuning.answers import Measure, score
 

@@ -45,10 +45,10 @@ def read_form(path: Path | None) -> Form:
 def broken(answer: str, schema: Mapping[str, Any]) -> str:
     """Say how an answer breaks a schema, else ""."""
     from agents.errors import BrokenFormat
-    from agents.formats import check_json
+    from agents.formats import SchemaCheck
 
     try:
-        check_json(answer)
+        SchemaCheck(schema).checked(answer)
     except BrokenFormat as error:
         return str(error)
     return ""

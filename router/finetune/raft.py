@@ -22,7 +22,7 @@ from agents.base import Evidence, Task
 from agents.citations import CitationChecker, supporting_span
 from agents.evidence import CANDIDATES
 from agents.hybrid import HybridAgent
-from agents.speech import NO_ANSWER
+from agents.care import NO_ANSWER
 from backends.adapters import Adapter, AdapterSpec, AdapterState
 from backends.finetune.examples import Example
 from backends.generation import GenerationChunk, GenerationRequest

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from agents.speech import NO_ANSWER
+from agents.care import NO_ANSWER
 from backends.adapters import AdapterSpec
 from backends.base import Message
 from backends.finetune.distil import Teaching, distil
@@ -113,7 +113,8 @@ async def _taught(
 
 
 def _doubt(form: Form, *, cited: bool) -> Callable[[Example], str]:
-    from agents.fidelity import Sources, invented
+    from agents.fidelity import invented
+    from agents.sources import Sources
 
     def doubt(example: Example) -> str:
         if form.fits(example.answer):

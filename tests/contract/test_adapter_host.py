@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from typing import TypeAlias
 
 import pytest
@@ -38,7 +39,7 @@ async def genai(folder: Path) -> AsyncIterator[AdapterHost]:
 every_host = pytest.mark.parametrize("opened", [in_memory, genai])
 
 
-def pirate(folder: Path, version: int = 1, **changes: object) -> Adapter:
+def pirate(folder: Path, version: int = 1, **changes: Any) -> Adapter:
     return make_adapter(folder / f"adapter-{version}", version=version, base=BASE, **changes)
 
 

@@ -1,8 +1,8 @@
 """Real vLLMs with a tiny model and adapters, for tests marked ``vllm``.
 
 One serves an adapter that it was started with and loads nothing at run time; the other is started
-by ``router vllm up`` and takes adapters. Each starts once a session, when a test first wants it, and
-only where ``ROUTER_TEST_VLLM_PYTHON`` names a python that can import vllm;
+by ``router vllm up`` and takes adapters. Each starts once a session, when a test first wants it,
+and only where ``ROUTER_TEST_VLLM_PYTHON`` names a python that can import vllm;
 ``infra/vllm/setup_cpu.sh`` makes one. Import the fixtures into a ``conftest.py``.
 """
 

@@ -48,8 +48,8 @@ class House:
     generator: VllmGenerator
     live: Adapter
 
-    async def add(self, folder: Path, **fields: Any) -> Adapter:
-        spec = read_adapter(folder, name="voice", base=self.server.base_model)
+    async def add(self, files: Path, **fields: Any) -> Adapter:
+        spec = read_adapter(files, name="voice", base=self.server.base_model)
         return await self.registry.add(replace(spec, **fields))
 
     async def promote(self, adapter: Adapter) -> None:
