@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from agents.base import Evidence, Task
+from agents.care import NO_ANSWER
 from agents.citations import CitationChecker, supporting_span
 from agents.evidence import CANDIDATES
 from agents.hybrid import HybridAgent
-from agents.care import NO_ANSWER
 from backends.adapters import Adapter, AdapterSpec, AdapterState
 from backends.finetune.examples import Example
 from backends.generation import GenerationChunk, GenerationRequest
