@@ -9,12 +9,13 @@ from contextlib import aclosing, asynccontextmanager
 from backends.errors import BackendError, Refused, Unavailable
 from backends.generation import Generation, GenerationChunk, GenerationRequest, ModelCard, Usage
 from backends.vllm import wire
+from backends.vllm.exchange import Call, Reply
 from backends.vllm.host import VllmHost
 from backends.vllm.keeper import Keeper, Wanted
 from backends.vllm.pacing import Clock, Retries, Timeouts
 from backends.vllm.replicas import Replicas, parse_replicas
 from backends.vllm.sse import EventStream, MalformedStream
-from backends.vllm.transport import Call, Reply, Transport, open_session
+from backends.vllm.transport import Transport, open_session
 
 _CHAT = "/v1/chat/completions"
 _MODELS = "/v1/models"

@@ -13,14 +13,17 @@ from backends.finishing import to_the_end
 from backends.lora import WEIGHTS
 from backends.manifest import file_hash, model_hash
 from backends.vllm import fitting, wire
+from backends.vllm.exchange import Call
 from backends.vllm.replicas import Replica
-from backends.vllm.transport import Call, Transport
+from backends.vllm.transport import Transport
 
 LOAD_LIMIT_S: Final = 60.0
 """How long a server may take to read an adapter; it does so between two steps of its engine."""
 
 UNLOAD_LIMIT_S: Final = 10.0
-HEALTH_LIMIT_S: Final = 2.0
+HEALTH_LIMIT_S: Final = 3.0
+LIST_LIMIT_S: Final = 10.0
+"""How long a server may take to list its models where all of them have to."""
 
 _Files: TypeAlias = frozenset[tuple[str, int, int]]
 """Name, size and time of change of each."""
@@ -77,7 +80,7 @@ class VllmHost:
 
     async def load_on(self, replica: Replica, adapter: Adapter) -> None:
         """Make one server serve an adapter whose files are known to be good; raises as `load`."""
-        models = await self._transport.list_models(replica)
+        models = await self._transport.list_models(replica, LIST_LIMIT_S)
         await asyncio.to_thread(
             fitting.check_base, adapter, replica.bases, replica.name, self._hash_of
         )
@@ -87,7 +90,7 @@ class VllmHost:
             words = self._transport.words(told)
             if status != 200 and not fitting.is_loaded_already(status, words):
                 raise await self._why(replica, adapter, status, words)
-            models = await self._transport.list_models(replica)
+            models = await self._transport.list_models(replica, LIST_LIMIT_S)
             await _is_there(adapter, models, replica.name)
 
     async def unload(self, served_as: str) -> None:
@@ -148,14 +151,15 @@ class VllmHost:
 
     async def _has(self, replica: Replica, served_as: str, had: set[str]) -> None:
         """Put down that a server has an adapter already, if it does."""
-        if any(model.name == served_as for model in await self._transport.list_models(replica)):
+        models = await self._transport.list_models(replica, LIST_LIMIT_S)
+        if any(model.name == served_as for model in models):
             had.add(replica.name)
 
     async def _unload_on(self, replica: Replica, served_as: str) -> None:
         call = Call(_UNLOAD, {"lora_name": served_as})
         status, told = await self._transport.hear(replica, call, UNLOAD_LIMIT_S)
         words = self._transport.words(told)
-        models = await self._transport.list_models(replica)
+        models = await self._transport.list_models(replica, LIST_LIMIT_S)
         if all(model.name != served_as for model in models):
             return
         if fitting.is_runtime_loading_off(status, words):

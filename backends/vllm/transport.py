@@ -9,46 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 
-from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
+from backends.errors import BackendError, Garbled, Refused, Unavailable
 from backends.vllm import wire
+from backends.vllm.exchange import Call, Reply, timed_out
 from backends.vllm.pacing import Clock, Retries, Timeouts
 from backends.vllm.replicas import Replica, Replicas
 
-MAX_ANSWER_BYTES = 16 << 20
 MAX_ERROR_BYTES = 64 << 10
 MAX_CONNECTIONS = 512
 
 # Below the 5 s after which vLLM's own HTTP server closes an idle connection: a call must not start
 # on one that is just being closed.
 _KEEP_ALIVE_S = 4.0
-_END_OF_BODY_S = 0.1
 
-LIST_LIMIT_S = 2.0
-"""How long a server may take to list its models."""
+LIST_LIMIT_S = 3.0
+"""How long a server may take to list its models, while others may do as well."""
 
 _LISTED = 20
 _NAME_SHOWN = 100
 _AUTH = "authorization"
 _WORTH_ANOTHER_TRY = frozenset({429, 502, 503, 504})
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One HTTP call; ``body=None`` makes it a GET. ``path`` begins with ``/v1``, if at all."""
-
-    path: str
-    body: Mapping[str, object] | None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    model: str | None = None
-    """What it asks for; None for a call that any server can answer."""
-    by_name: bool = False
-    """Whether somebody named that model, so that a server may well not serve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,57 +53,6 @@ class _Search:
     began: float
     denied: list[Replica] = field(default_factory=list)
     refusal: Refused | None = None
-
-
-class Reply:
-    """An answer with status 200 whose body is still to be read."""
-
-    def __init__(self, response: aiohttp.ClientResponse, replica: Replica, clock: Clock) -> None:
-        self._response = response
-        self._clock = clock
-        self.replica = replica
-        self.server = replica.name
-
-    async def whole(self) -> bytes:
-        """Return the body.
-
-        Raises:
-            TimedOut: It did not come in time.
-            Garbled: It was cut, or is longer than ``MAX_ANSWER_BYTES``.
-        """
-        pieces: list[bytes] = []
-        size = 0
-        while piece := await self.piece():
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_ANSWER_BYTES:
-                raise wire.garbled(self.server, f"answered more than {MAX_ANSWER_BYTES} bytes")
-        return b"".join(pieces)
-
-    async def piece(self) -> bytes:
-        """Return the next bytes as they come, empty at the end; raises as `whole`."""
-        try:
-            async with asyncio.timeout_at(self._clock.until()):
-                return await self._response.content.readany()
-        except aiohttp.ClientError as error:
-            raise wire.garbled(self.server, "stopped in the middle of its answer") from error
-        except TimeoutError as error:
-            raise timed_out(self.server, self._clock) from error
-
-    async def finish(self) -> None:
-        """Read what follows the last event, so that the connection can serve the next call."""
-        try:
-            async with asyncio.timeout(_END_OF_BODY_S):
-                while not self._response.content.at_eof():
-                    await self._response.content.readany()
-        except (aiohttp.ClientError, TimeoutError):
-            # The answer is whole already; closing the connection costs only the next call a little.
-            self._response.close()
-
-    @property
-    def is_event_stream(self) -> bool:
-        """Whether the server streams."""
-        return self._response.content_type == "text/event-stream"
 
 
 class Transport:
@@ -209,9 +144,11 @@ class Transport:
         finally:
             response.close()
 
-    async def list_models(self, replica: Replica) -> tuple[wire.Listed, ...]:
+    async def list_models(
+        self, replica: Replica, timeout_s: float = LIST_LIMIT_S
+    ) -> tuple[wire.Listed, ...]:
         """Ask a server what it serves, and remember it; raises as `ask`."""
-        answer = await self.ask(replica, Call("/v1/models", None), LIST_LIMIT_S)
+        answer = await self.ask(replica, Call("/v1/models", None), timeout_s)
         models = wire.parse_models(wire.parse_object(answer, replica.name), replica.name)
         self._replicas.listed(replica, models)
         return models
@@ -380,15 +317,6 @@ async def open_session(timeouts: Timeouts) -> AsyncIterator[aiohttp.ClientSessio
         connector=connector, timeout=limits, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
         yield session
-
-
-def timed_out(server: str, clock: Clock) -> TimedOut:
-    """Return the error for a clock that has run out."""
-    return TimedOut(
-        f"The model server at {server} {clock.what_ran_out()}.",
-        backend=wire.BACKEND,
-        hint="It may be overloaded; its queue length tells.",
-    )
 
 
 def _unreachable(replica: Replica, error: OSError) -> Unavailable:
