@@ -30,6 +30,7 @@ _RANK_WEIGHT: Final = 0.05
 _NUMBER_BONUS: Final = 0.1
 _FRAGMENT_FACTOR: Final = 0.6
 _FURTHER_AT_LEAST: Final = 0.8
+_WANTED_AT_LEAST: Final = 0.6
 
 _FEWEST_WORDS: Final = 3
 _WANTS_NUMBER = re.compile(
@@ -87,7 +88,12 @@ async def excerpts(
 
 
 async def lines(
-    query: str, hits: Sequence[ScoredPassage], characters: int, reader: Embedder | None = None
+    query: str,
+    hits: Sequence[ScoredPassage],
+    characters: int,
+    reader: Embedder | None = None,
+    *,
+    least: int = 1,
 ) -> list[Excerpt]:
     """Return the sentences that support an answer best, the best one first.
 
@@ -99,6 +105,7 @@ async def lines(
         hits: What was found, best first.
         characters: How much may be read; the best sentence is, whatever its length.
         reader: As for `excerpts`.
+        least: So many are wanted if there are any that come near, for an answer in so many points.
 
     Raises:
         Unavailable: The reader cannot be reached in time.
@@ -108,7 +115,8 @@ async def lines(
     kept: list[Excerpt] = []
     left = characters
     for one in ranked:
-        if len(kept) == MOST_LINES or one.score < _FURTHER_AT_LEAST * ranked[0].score:
+        enough = _FURTHER_AT_LEAST if len(kept) >= least else _WANTED_AT_LEAST
+        if len(kept) == MOST_LINES or one.score < enough * ranked[0].score:
             break
         text = one.text
         if one.at and _LEANS_BACK.match(text):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from agents.amounts import stated_in
+from agents.amounts import Stated, stated_in
 from agents.base import Citation, Cited, Token
 from agents.sources import Sources
 from backends.base import Passage
@@ -147,10 +147,11 @@ def supporting_span(statement: str, passage: str) -> tuple[int, int] | None:
     if not said:
         return None
     best, support = None, MIN_SUPPORT
+    stated = [one for one in stated_in(statement) if one.kind != "name"]
     for sentence in split_sentences(passage):
         begin, end = without_marks(passage, sentence.start, sentence.end)
         text = passage[begin:end]
-        if not numbers <= set(_NUMBER.findall(text)) and not _holds(text, statement):
+        if not numbers <= set(_NUMBER.findall(text)) and not _hold(text, stated):
             continue
         share = len(said & set(question_terms(text))) / len(said)
         if share > support or (best is None and share >= support):
@@ -158,10 +159,9 @@ def supporting_span(statement: str, passage: str) -> tuple[int, int] | None:
     return best
 
 
-def _holds(text: str, statement: str) -> bool:
-    """Whether a text has the numbers and dates of a statement in other forms."""
-    sources = Sources([text])
-    return all(sources.hold(one) for one in stated_in(statement) if one.kind in ("number", "date"))
+def _hold(text: str, stated: Sequence[Stated]) -> bool:
+    """Whether a text has facts, dates for instance, in whatever form."""
+    return bool(stated) and all(map(Sources([text]).hold, stated))
 
 
 def _last_statement(text: str) -> str:

@@ -19,7 +19,7 @@ _TONE: Final = (
     r"persuasive|catchy|witty|fun|rhyming|personal)"
 )
 _GENRE: Final = (
-    r"(?:reply|answer|response|e-?mail|letter|message|note|text|tweet|post|poem|haiku|limerick|"
+    r"(?:reply|answer|response|e-?mail|mail|letter|message|note|text|tweet|post|poem|haiku|limerick|"
     r"song|rap|story|speech|script|announcement|notice|newsletter|caption|slogan|faq(?: entry)?|"
     r"memo|summary|paragraph|dialogue|explanation|description|article|essay|report|press release|"
     r"headline|flyer|poster|advert(?:isement)?|sms|slide|table|list|rhyme|joke|quiz|template)"
@@ -52,7 +52,8 @@ _NEXT: Final = (
 _LENGTH: Final = (
     r"(?:(?:to|under|below|within|at most|around|about|exactly|(?:no )?more than|less than|"
     r"fewer than)\s+){0,2}(?:\d+|one|two|three|four|five|six|ten|twelve|a\s+few|a\s+couple\s+of)\s+"
-    r"(?:short\s+)?(?:words?|sentences?|lines?|characters?|paragraphs?|bullet points|bullets)\b"
+    rf"(?:(?:{_TONE}|clear)(?:,|\s+and)?\s+){{0,2}}(?:words?|sentences?|lines?|characters?|"
+    r"paragraphs?|bullet points|bullets)\b"
 )
 _PERSONA: Final = (
     rf"(?:(?:like|as)\s+(?:an?|if\s+(?:you|i)\s+were(?:\s+an?)?)\s+(?!(?:[\w-]+\s+){{0,2}}{_ASKER}\b)"
@@ -111,6 +112,33 @@ _PATTERNS: Final = tuple(
             r"\1 ",
         ),
         (rf"(?<=,)\s*(?:as|in)\s+(?:an?\s+|one\s+)?(?:{_TONE}\s+)?(?:{_GENRE}|json){_ENDS}", " "),
+        # "Explain … to a new colleague"; what is asked to "tell a colleague" follows that.
+        (
+            rf"({_STARTS}{_POLITE}(?:explain|describe|present|summari[sz]e|outline)\b[^.?!:;\n]"
+            rf"{{0,200}}?)\s+to\s+(?:(?:an?|the|our|my|all)\s+)?(?:new\s+)?{_PEOPLE}{_ENDS}",
+            r"\1 ",
+        ),
+        (
+            rf"^\s*{_POLITE}(?:tell|remind|inform)\s+(?:an?|the|our|my|all|your)\s+(?:new\s+)?"
+            rf"{_PEOPLE}\s*(?:\w{{3,20}}ly\b)?,?\s*(?=(?:about|how|what|when|where|which|who|why|"
+            r"whether)\b)",
+            " ",
+        ),
+        # "Your entire response must be in lower case. Use at least 300 words."
+        (
+            r"(?:(?<=[.!?:;\n])|^)\s*(?:and\s+)?(?:please\s+)?(?:make\s+sure\s+(?:that\s+)?|ensure\s+"
+            r"(?:that\s+)?)?(?:your|the)\s+(?:entire\s+|whole\s+|full\s+)?(?:response|answer|output|"
+            r"reply)\s+(?:should|must|has\s+to|needs?\s+to|may|is|are|contains?|ha[sv]e?)\b"
+            r"[^.!?\n]{0,200}(?:[.!?]+|$)",
+            " ",
+        ),
+        (
+            rf"{_STARTS}{_POLITE}use\s+(?:only\s+|exactly\s+|at\s+(?:least|most)\s+|all\s+|no\s+|fewer"
+            r"\s+than\s+|less\s+than\s+|no\s+more\s+than\s+)(?:\w+\s+){0,2}(?:words?|sentences?|lines?|"
+            r"paragraphs?|letters?|caps|capitals|commas|bullet\s+points|bullets)\b[^.!?\n]{0,80}"
+            r"(?:[.!?]+|$)",
+            " ",
+        ),
         # What is left of "Answer as a pirate."
         (
             rf"{_STARTS}{_POLITE}{_SAYING}(?:\s+(?:it|this|that|me|to me|the (?:answer|reply)))*"

@@ -76,7 +76,7 @@ async def voiced_with(
     spec = _spec(task)
     most = spec.evidence_characters if spec else characters
     if spec is not None and spec.prompting == "bare":
-        read = await lines(query, hits, most, reader)
+        read = await lines(query, hits, most, reader, least=points_in(task.question))
         turns = _merged(task, (*_system(task), Message("user", _bare(task.question, read))))
         made = _voiced(task, turns)
         return replace(made, request=_resting_on(made.request, read), lines=tuple(read))
@@ -95,6 +95,15 @@ def own_text(turn: str) -> str:
         return "\n".join(quoted)
     _, _, rest = turn.partition("\n" if "\n" in turn.strip() else ": ")
     return rest if len(rest.split()) >= _FEWEST_WORDS else ""
+
+
+def points_in(wish: str) -> int:
+    """Return how many points an answer shall have: 3 for "in three short bullet points", else 1."""
+    found = _POINTS.search(wish)
+    if found is None:
+        return 1
+    number = found[1].lower()
+    return int(number) if number.isdecimal() else _SMALL.index(number) + 2
 
 
 def sampling_of(task: Task) -> Sampling:
@@ -122,6 +131,12 @@ def schema_of(task: Task) -> Mapping[str, object] | None:
 
 _QUOTED = re.compile(r"[\"“„«]([^\"“”„«»]{16,})[\"”»]")
 _FEWEST_WORDS: Final = 4
+_SMALL: Final = ("two", "three", "four", "five", "six")
+_POINTS = re.compile(
+    rf"\b({'|'.join(_SMALL)}|[2-9])\s+(?:\w+\s+){{0,2}}?(?:bullets?|points|items|facts|tips|lines)\b",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"(\n+\[\d+\] )")
 
 
 def _spec(task: Task) -> AdapterSpec | None:
@@ -166,7 +181,10 @@ def _hidden(turns: Sequence[Message], slots: Slots | None, as_trained: str) -> t
     hidden = []
     for turn in turns:
         ours = as_trained if turn.role == "system" and turn.content.startswith(as_trained) else ""
-        hidden.append(replace(turn, content=ours + slots.hide(turn.content[len(ours) :])))
+        pieces = _NUMBERED.split(turn.content[len(ours) :])
+        # One piece after the other, as in training, so that each line is read by itself.
+        content = "".join(one if at % 2 else slots.hide(one) for at, one in enumerate(pieces))
+        hidden.append(replace(turn, content=ours + content))
     return tuple(hidden)
 
 

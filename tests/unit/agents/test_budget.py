@@ -73,6 +73,14 @@ async def test_a_line_that_leans_on_the_one_before_comes_with_it() -> None:
     assert read[0].text == "The shop opens at nine. It closes at six."
 
 
+async def test_more_lines_come_where_more_points_are_wanted() -> None:
+    query = "How many days to return boots?"
+    few = await lines(query, HITS, 500)
+    more = await lines(query, HITS, 500, least=3)
+    assert more[: len(few)] == few
+    assert len(more) > len(few)
+
+
 async def test_nothing_found_gives_nothing_to_read() -> None:
     assert await excerpts("boots", (), 100) == []
     assert await lines("boots", (), 100) == []

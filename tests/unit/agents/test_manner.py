@@ -41,6 +41,14 @@ from agents.manner import without_manner
         ("Tell me like a sarcastic friend what parking costs", "Tell me what parking costs"),
         ("In the style of a fairy tale, explain our refund rules", "explain our refund rules"),
         ("Return the release dates as JSON.", "Return the release dates"),
+        (
+            "Explain the staff discount rates to a new colleague in three cheerful bullet points.",
+            "Explain the staff discount rates",
+        ),
+        ("Write a warm mail to a customer who asks what a return costs", "what a return costs"),
+        ("Tell a colleague cheerfully when the shops open", "when the shops open"),
+        ("How are returns paid? Your entire response must be in English.", "How are returns paid?"),
+        ("How are returns paid? Use at least 300 words.", "How are returns paid?"),
     ],
 )
 def test_phrases_that_only_say_how_to_answer_are_left_out(question: str, sought: str) -> None:
@@ -50,6 +58,9 @@ def test_phrases_that_only_say_how_to_answer_are_left_out(question: str, sought:
 @pytest.mark.parametrize(
     "question",
     [
+        "Which answer must I give to an auditor?",
+        "Explain how refunds work for customers",
+        "What does our response to a complaint have to contain?",
         "How many days of annual leave do I get in Germany?",
         "Can I get my refund as a gift card?",
         "Tell me whether I can get my refund as a gift card",

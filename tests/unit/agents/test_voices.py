@@ -16,7 +16,7 @@ from agents.base import Agent, AgentEvent, Cited, Evidence, Reply, Task, Token
 from agents.behavioural import BehaviouralAgent
 from agents.errors import BrokenFormat, LostFacts, UnusableSchema
 from agents.hybrid import HybridAgent
-from agents.voicing import own_text
+from agents.voicing import own_text, points_in
 from backends.adapters import Adapter, AdapterSpec, AdapterState
 from backends.base import DocumentId, Message, Passage, PassageId, ScoredPassage
 from backends.generation import GenerationChunk, GenerationRequest, Sampling
@@ -174,6 +174,12 @@ async def test_what_a_rewriting_leaves_out_or_makes_up_is_told_or_left_out() -> 
 )
 def test_the_text_that_a_turn_brings_along_is_told_from_its_wish(turn: str, text: str) -> None:
     assert own_text(turn) == text
+
+
+def test_how_many_points_an_answer_shall_have_is_read_from_the_wish() -> None:
+    assert points_in("Explain it in three cheerful bullet points.") == 3
+    assert points_in("Give me 4 tips") == 4
+    assert points_in("Explain three rules in a letter") == 1
 
 
 # --- forms ---------------------------------------------------------------------------------------
