@@ -147,7 +147,7 @@ def supporting_span(statement: str, passage: str) -> tuple[int, int] | None:
     if not said:
         return None
     best, support = None, MIN_SUPPORT
-    stated = [one for one in stated_in(statement) if one.kind != "name"]
+    stated = [one for one in stated_in(statement) if one.kind != "name"] if numbers else []
     for sentence in split_sentences(passage):
         begin, end = without_marks(passage, sentence.start, sentence.end)
         text = passage[begin:end]
