@@ -20,23 +20,23 @@ STYLES: Final = ("brand-voice", "formal", "friendly", "short")
 
 _ASKED: Final[Mapping[str, Sequence[str]]] = {
     "brand-voice": (
-        "Rewrite this in our brand voice: {}",
+        'Rewrite this in our brand voice: "{}"',
         "Say it warmly, the way our brand would: {}",
         "Make this sound like us, please.\n\n{}",
     ),
     "formal": (
         "Make this formal: {}",
-        "Rewrite in a formal tone: {}",
+        'Rewrite in a formal tone: "{}"',
         "Could you write this more formally?\n\n{}",
     ),
     "friendly": (
         "Make this friendly: {}",
-        "Rewrite in a friendly tone: {}",
+        'Rewrite in a friendly tone: "{}"',
         "Could you write this in a friendlier way?\n\n{}",
     ),
     "short": (
         "Make this shorter: {}",
-        "Shorten this text: {}",
+        'Shorten this text: "{}"',
         "Could you say this in fewer words?\n\n{}",
     ),
 }
@@ -44,7 +44,7 @@ _STYLES_OF: Final[Mapping[str, Sequence[str]]] = {
     "brand-voice": ("brand-voice",),
     "tone": ("formal", "friendly", "short"),
 }
-_COLOUR: Final = "colour_master"
+_COLOUR: Final = "colour"
 
 
 @dataclass(frozen=True, slots=True)
