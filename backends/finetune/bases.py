@@ -30,6 +30,23 @@ def require_extra() -> None:
         )
 
 
+def require_mlflow() -> None:
+    """Check that MLflow is installed.
+
+    Raises:
+        Misconfigured: It is not.
+    """
+    from importlib.util import find_spec
+
+    if not find_spec("mlflow"):
+        raise Misconfigured(
+            "MLflow is not installed, so nothing can be logged to it.",
+            backend="fine-tuning",
+            hint="Install it with: uv pip install mlflow, or leave --mlflow out; metrics are "
+            "written as JSON lines beside the adapter in any case.",
+        )
+
+
 def from_hub(name: str) -> Path:
     """Return the folder of a model of the hub, fetched if it is not there yet.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias
 
 from backends import errors
-from backends.finetune.bases import require_extra
+from backends.finetune.bases import require_extra, require_mlflow
 from backends.finetune.job import FETCH, TRAIN, Job, Measured, read_measured
 
 JOB: Final = "job.json"
@@ -62,6 +62,8 @@ async def run_job(job: Job, told: Callable[[Event], None]) -> Measured:
         Garbled: The process died.
     """
     require_extra()
+    if job.mlflow:
+        require_mlflow()
     job.out.mkdir(parents=True, exist_ok=True)
     path = job.out / JOB
     job.write(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
-from backends.errors import Misconfigured, Refused
+from backends.errors import Refused
 from backends.finetune.bases import linear_layers, open_base, open_tokenizer, require_extra
 from backends.finetune.encode import encoded
 from backends.finetune.examples import Example
@@ -275,15 +275,6 @@ def _last_loss(history: Sequence[Mapping[str, Any]], fallback: float) -> float:
 
 
 def _log_to_mlflow(trainer: Any, run: Run) -> None:
-    from importlib.util import find_spec
-
-    if not find_spec("mlflow"):
-        raise Misconfigured(
-            "MLflow is not installed, so nothing can be logged to it.",
-            backend="fine-tuning",
-            hint="Install it with: uv pip install mlflow, or leave --mlflow out; metrics are "
-            f"written to {run.out / METRICS} in any case.",
-        )
     import os
 
     integrations: Any = import_module("transformers.integrations")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol, TypeAlias
 
 from backends.base import Message
+from backends.finetune.bases import check_quantisation
 from backends.finetune.examples import Example
 from backends.finetune.job import Answered, Job, Measured, asked
 from backends.finetune.recipe import Trained
@@ -40,6 +41,9 @@ def do(job: Job, told: Told, stop: Stopping) -> Measured:
         Interrupted: It was asked to stop while it trained; a checkpoint was written.
         BackendError: As `train_adapter` and `Speaker`.
     """
+    if job.recipe.quantised:
+        # Before anything that takes long is even imported.
+        check_quantisation()
     rehearsal = _rehearsal(job, told) if job.recipe.rehearsal > 0 else []
     run = Run(job.base, job.base_name, job.out, job.stamp, job.resume, job.mlflow)
     trained = trained_before(run)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from backends.errors import Misconfigured
 from backends.finetune.lengths import context_of, open_counter
 from backends.finetune.process import Event, fetch_base
 from router.errors import InvalidRequest
@@ -70,5 +71,12 @@ def _here(named: str, home: Path) -> Path | None:
     if named == STARTER:
         from backends.starter.folder import starter_folder
 
-        return starter_folder(home / "models")
+        try:
+            return starter_folder(home / "models")
+        except FileNotFoundError as error:
+            raise Misconfigured(
+                f"The starter model is not whole: {error.filename} is missing.",
+                backend="fine-tuning",
+                hint="Install the package again, or name another base with --base.",
+            ) from error
     return Path(named).resolve() if Path(named).is_dir() else None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agents.errors import BrokenFormat, UnusableSchema
+from agents.formats import SchemaCheck
 from router.errors import InvalidRequest
 
 
@@ -27,7 +30,7 @@ def read_form(path: Path | None) -> Form:
     """Read a JSON schema.
 
     Raises:
-        InvalidRequest: The file cannot be read, or is no JSON schema of an object.
+        InvalidRequest: The file cannot be read, or is no JSON schema that can be used.
     """
     if path is None:
         return Form(None, lambda answer: "")
@@ -39,16 +42,17 @@ def read_form(path: Path | None) -> Form:
         ) from error
     if not isinstance(schema, dict) or not schema:
         raise InvalidRequest(f"{path}: a JSON schema is an object.", field="schema")
-    return Form(schema, lambda answer: broken(answer, schema))
-
-
-def broken(answer: str, schema: Mapping[str, Any]) -> str:
-    """Say how an answer breaks a schema, else ""."""
-    from agents.errors import BrokenFormat
-    from agents.formats import SchemaCheck
-
     try:
-        SchemaCheck(schema).checked(answer)
+        check = SchemaCheck(schema)
+    except UnusableSchema as error:
+        raise InvalidRequest(f"{path}: {error}", field="schema") from error
+    return Form(schema, partial(_broken, check))
+
+
+def _broken(check: SchemaCheck, answer: str) -> str:
+    try:
+        bare = check.checked(answer)
     except BrokenFormat as error:
-        return str(error)
-    return ""
+        problem = str(error).removeprefix("The model's answer is ")
+        return problem.partition(" Check that")[0]
+    return "" if bare == answer else "in a fence, and bare JSON is what the schema means"

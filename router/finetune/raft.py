@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from agents.base import Evidence, Task
 from agents.care import NO_ANSWER
 from agents.citations import CitationChecker, supporting_span
+from agents.errors import BrokenFormat
 from agents.evidence import CANDIDATES
 from agents.hybrid import HybridAgent
 from backends.adapters import Adapter, AdapterSpec, AdapterState
@@ -212,24 +213,30 @@ class _Maker:
         self, lesson: Lesson, request: GenerationRequest, right: Sequence[ScoredPassage]
     ) -> str:
         """Return the answer with its marks, each of them checked as production checks it."""
+        read = _flat(" ".join(turn.content for turn in request.messages))
         if lesson.answer:
-            return cited(lesson.answer, request.evidence)
+            return cited(lesson.answer, request.evidence, read)
         ids = {hit.passage.id for hit in right}
         quoted = await _quoted(request, ids, self._retrieval.asking)
-        read = " ".join(" ".join(turn.content for turn in request.messages).split())
         checker = CitationChecker(request.evidence)
         for _ in [*checker.feed(quoted), *checker.close()]:
             pass
-        known = all(" ".join(one.quote.split()) in read for one in checker.citations)
+        known = all(_flat(one.quote) in read for one in checker.citations)
         return quoted if checker.citations and not checker.removed and known else ""
 
 
-def cited(answer: str, passages: Sequence[Passage]) -> str:
-    """Return an answer with a mark behind each statement that a passage supports; "" if none is."""
+def cited(answer: str, passages: Sequence[Passage], read: str) -> str:
+    """Return an answer with a mark behind each statement that a passage supports; "" if none is.
+
+    Args:
+        passages: As the model numbers them.
+        read: What it reads of them, on one line; support that it cannot see is none.
+    """
     pieces, end, marks = [], 0, 0
     for start, stop in statements(answer):
         for number, passage in enumerate(passages, start=1):
-            if supporting_span(answer[start:stop], passage.text) is not None:
+            span = supporting_span(answer[start:stop], passage.text)
+            if span is not None and _flat(passage.text[slice(*span)]) in read:
                 pieces.append(f"{answer[end:stop]} [{number}]")
                 marks, end = marks + 1, stop
                 break
@@ -244,9 +251,11 @@ async def production_request(
     registered = Adapter(spec, 1, AdapterState.CANDIDATE, datetime.now(UTC))
     agent = HybridAgent(recorder)
     answer = agent.answer(replace(task, adapter=spec.name, registered=registered), evidence)
-    async with aclosing(answer) as events:
-        async for _ in events:
-            pass
+    # The recorder has nothing to say, which an agent may take amiss; by then it has asked.
+    with suppress(BrokenFormat):
+        async with aclosing(answer) as events:
+            async for _ in events:
+                pass
     assert recorder.seen is not None, "the agent has asked its generator"
     return recorder.seen
 
@@ -317,6 +326,10 @@ def _supports(passage: Passage, answer: str) -> bool:
         supporting_span(answer[start:end], passage.text) is not None
         for start, end in statements(answer)
     )
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _drawn(name: str) -> float:
