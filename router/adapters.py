@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from backends.adapters import AdapterHost, AdapterRegistry
     from backends.base import Embedder, Judge, Reranker
+    from backends.genai import GenaiGenerator
     from backends.generation import Generator
     from backends.pgvector import PgvectorStore
     from backends.postgres import Limits
@@ -158,13 +159,16 @@ async def open_registry(settings: Settings) -> AsyncIterator[PostgresAdapterRegi
 
 @asynccontextmanager
 async def open_generator(settings: Settings) -> AsyncIterator[Generator | None]:
-    """Open the client of the configured model servers; none without one. Contacts nobody yet.
+    """Open the client of the configured model servers, or the model that ships; None without both.
+
+    Contacts nobody yet, and reads no model yet.
 
     Raises:
         BackendError: An address is not an http address.
     """
     if not settings.vllm_url:
-        yield None
+        async with _open_starter(settings) as starter:
+            yield starter
         return
     from backends.vllm import Timeouts, VllmGenerator
 
@@ -198,6 +202,40 @@ async def kept_in_order(generator: Generator, registry: AdapterRegistry) -> Asyn
     wanted = partial(registry.adapters, state=AdapterState.LIVE)
     async with generator.keeper(wanted).running():
         yield
+
+
+@asynccontextmanager
+async def _open_starter(settings: Settings) -> AsyncIterator[GenaiGenerator | None]:
+    from backends.genai import GenaiGenerator
+    from backends.manifest import model_hash
+    from backends.starter import STARTER
+    from backends.starter.folder import ARTEFACT, starter_folder
+
+    if not settings.starter:
+        yield None
+        return
+    models = settings.home / "models"
+    async with GenaiGenerator.open(
+        STARTER,
+        ARTEFACT,
+        models,
+        # Adapters are trained on the same weights as a plain folder.
+        other_hashes=lambda: {model_hash(starter_folder(models))},
+        timeout_s=settings.timeouts.request,
+    ) as generator:
+        yield generator
+
+
+async def make_ready(generator: Generator | None) -> None:
+    """Read a model that is in this process, so that the first question need not wait for it.
+
+    Raises:
+        BackendError: It cannot be read.
+    """
+    from backends.genai import GenaiGenerator
+
+    if isinstance(generator, GenaiGenerator):
+        await generator.ready()
 
 
 @asynccontextmanager

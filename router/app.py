@@ -28,6 +28,7 @@ from backends.shipped import ensure_shipped
 from router.adapters import (
     host_of,
     kept_in_order,
+    make_ready,
     open_embedder,
     open_generator,
     open_judge,
@@ -104,7 +105,8 @@ class App:
             "embedder": self.embedder.embed(["ping"]),
         }
         if self.generator is not None:
-            asked["model server"] = self.generator.models()
+            name = "model server" if self.settings.vllm_url else "starter model"
+            asked[name] = self.generator.models()
         answers = await asyncio.gather(*(_pinged(part) for part in asked.values()))
         return dict(zip(asked, answers, strict=True))
 
@@ -134,11 +136,13 @@ async def open_app(
                 settings.traces, capture_content=settings.capture_content, processors=processors
             )
         )
+        generator = await stack.enter_async_context(open_generator(settings))
+        reading = asyncio.create_task(make_ready(generator))
+        stack.push_async_callback(_ended, reading)
         embedder = await stack.enter_async_context(open_embedder(settings))
         reader = await _open_remembering_reader(settings, embedder, stack)
         classifier = await _open_classifier(settings, heads, policy, stack)
         store = await stack.enter_async_context(open_store(settings, embedder))
-        generator = await stack.enter_async_context(open_generator(settings))
         reranker = await stack.enter_async_context(open_reranker(settings))
         judge = await stack.enter_async_context(open_judge(settings, policy))
         opened = _Opened(settings, spans, embedder, reader, store, generator, reranker, judge)
@@ -150,6 +154,7 @@ async def open_app(
             spans,
             timeout_s=settings.timeouts.request,
         )
+        await reading
         await importing
         from router.graph import build_graph
 
@@ -228,6 +233,14 @@ async def open_decisions(settings: Settings) -> AsyncIterator[Steps]:
         yield Steps(parts)
 
 
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended, whatever became of it."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # looked at, also where something else failed first
+
+
 def _import_what_is_slow() -> None:
     import_module("router.graph")
     terms.load()
@@ -295,15 +308,15 @@ class _Opened:
 def _parts(opened: _Opened, policy: Policy, classifier: Classifier) -> Parts:
     from backends.extractive import ExtractiveGenerator
 
-    settings, spans, generator = opened.settings, opened.spans, opened.generator
+    settings, spans = opened.settings, opened.spans
     _, reader = _embedders(opened)
     quoting = TracedGenerator(ExtractiveGenerator(reader), spans, provider="extractive")
-    speaking = None
-    if generator is not None:
-        speaking = TracedGenerator(generator, spans, provider="vllm", remote=True)
+    speaking = _speaking(opened)
+    # The model that ships speaks as it has learnt to; it does not state facts, condense or judge.
+    thinking = speaking if settings.vllm_url else None
     evidence = _evidence(opened, policy, settings.passages)
     agents: Mapping[Route, Agent] = {
-        Route.FACTUAL: FactualAgent(quoting, None if settings.facts == "extractive" else speaking),
+        Route.FACTUAL: FactualAgent(quoting, None if settings.facts == "extractive" else thinking),
         Route.BEHAVIOURAL: BehaviouralAgent(speaking),
         Route.HYBRID: HybridAgent(
             speaking,
@@ -316,14 +329,14 @@ def _parts(opened: _Opened, policy: Policy, classifier: Classifier) -> Parts:
     # Beside a judge_url, judge_model is the name of a model over there.
     model = None if settings.judge_url else settings.judge_model
     condenser = None
-    if speaking and settings.condense != "rules":
-        condenser = ModelCondenser(speaking, model=model)
+    if thinking and settings.condense != "rules":
+        condenser = ModelCondenser(thinking, model=model)
     return Parts(
         classifier=classifier,
         policy=policy,
         evidence=evidence,
         agents=agents,
-        judge=_judge(opened, speaking),
+        judge=_judge(opened, thinking),
         tracing=spans,
         request_timeout_s=settings.timeouts.request,
         judge_timeout_s=settings.timeouts.judge,
@@ -333,11 +346,19 @@ def _parts(opened: _Opened, policy: Policy, classifier: Classifier) -> Parts:
     )
 
 
-def _judge(opened: _Opened, speaking: Generator | None) -> Judge | None:
+def _speaking(opened: _Opened) -> Generator | None:
+    if opened.generator is None:
+        return None
+    if opened.settings.vllm_url:
+        return TracedGenerator(opened.generator, opened.spans, provider="vllm", remote=True)
+    return TracedGenerator(opened.generator, opened.spans, provider="onnxruntime-genai")
+
+
+def _judge(opened: _Opened, thinking: Generator | None) -> Judge | None:
     if opened.judge is not None:
         return TracedJudge(opened.judge, opened.spans, provider="decisions", remote=True)
-    if opened.settings.judge and speaking is not None:
-        return ModelJudge(speaking, model=opened.settings.judge_model)
+    if opened.settings.judge and thinking is not None:
+        return ModelJudge(thinking, model=opened.settings.judge_model)
     return None
 
 

@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     ) = None
     """The adapter that answers where nobody names one and no examples are near; without it, or
     while it is not live, ``vllm_model`` does."""
+    starter: bool = True
+    """Without ``vllm_url``, let the small model that ships speak in process: behavioural and hybrid
+    answers only, and only what it was trained for."""
     embeddings_url: str | None = None
     """An OpenAI-compatible embeddings server; without it MiniLM runs in process."""
     embeddings_model: str | None = None

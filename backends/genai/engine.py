@@ -6,7 +6,6 @@ to an answer that the schema or grammar allows, so such an answer is valid by co
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,13 +50,12 @@ class Engine:
         self._vocabulary = shape.vocabulary
 
     @classmethod
-    def load(cls, folder: Path, shape: Shape, threads: int) -> Engine:
+    def load(cls, folder: Path, shape: Shape) -> Engine:
         """Load what `model_folder` gives.
 
         Args:
             folder: With graph, configuration and tokenizer.
             shape: Of the model.
-            threads: Of one answer.
 
         Raises:
             Misconfigured: The runtime cannot load it.
@@ -65,11 +63,8 @@ class Engine:
         without_telemetry()
         import onnxruntime_genai
 
-        config = onnxruntime_genai.Config(str(folder))
-        session = {"intra_op_num_threads": threads, "inter_op_num_threads": 1}
-        config.overlay(json.dumps({"model": {"decoder": {"session_options": session}}}))
         try:
-            return cls(onnxruntime_genai.Model(config), shape)
+            return cls(onnxruntime_genai.Model(str(folder)), shape)
         except RuntimeError as error:
             raise Misconfigured(
                 f"onnxruntime-genai cannot load {folder}: {_said(error)}.",

@@ -119,8 +119,10 @@ def _configuration(shape: Shape) -> dict[str, object]:
     session = {
         "log_id": "onnxruntime-genai",
         "provider_options": [],
-        # A waiting thread that spins takes a core from the event loop.
-        "session.intra_op.allow_spinning": "0",
+        # A second thread makes a token of a model this small later, not sooner: it has to be woken
+        # some forty times a token. Several answers share the cores instead.
+        "intra_op_num_threads": 1,
+        "inter_op_num_threads": 1,
     }
     decoder = {
         "session_options": session,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ class GenaiGenerator:
         folder: Path,
         cache: Path,
         *,
-        also_known_by: frozenset[str] = frozenset(),
+        other_hashes: Callable[[], Collection[str]] = frozenset,
         timeout_s: float = 120.0,
         max_waiting: int = 64,
         in_memory: int = 4,
@@ -48,7 +48,7 @@ class GenaiGenerator:
             name: Of the model.
             folder: Its config.json, model.safetensors and tokenizer.json.
             cache: Where built graphs are kept; made when absent.
-            also_known_by: Hashes that adapters may name this base by, beside that of ``folder``.
+            other_hashes: As of `Source`.
             timeout_s: Longest time for one answer, waiting included.
             max_waiting: Answers that may wait at once; one more is refused as `Unavailable`.
             in_memory: So many adapters stay in memory.
@@ -56,7 +56,7 @@ class GenaiGenerator:
         async with Workers.open(
             threads=_THREADS, places=_PLACES, max_waiting=max_waiting
         ) as workers:
-            source = Source(name, folder, cache, also_known_by, _THREADS)
+            source = Source(name, folder, cache, other_hashes)
             yield cls(GenaiHost(source, workers, in_memory=in_memory), workers, timeout_s)
 
     @property

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[Any]
 
-RECIPE: Final = 1
-"""Raise it with every change of the graph: a cached graph of another recipe is not used."""
+RECIPE: Final = 2
+"""Raise it with every change of a built folder: a cached one of another recipe is not used."""
 
 INPUTS: Final = {
     "input_ids": "input_ids",

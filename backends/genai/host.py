@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,15 +36,14 @@ class Source:
         name: What adapters and callers call it.
         folder: With config.json, model.safetensors and tokenizer.json.
         cache: Holds the built graphs.
-        also_known_by: Further hashes that an adapter may name its base by.
-        threads: Of one answer.
+        other_hashes: Returns further hashes that an adapter may name its base by, such as that of
+            the same weights in another form; asked only where its own is not named. May block.
     """
 
     name: str
     folder: Path
     cache: Path
-    also_known_by: frozenset[str] = frozenset()
-    threads: int = 1
+    other_hashes: Callable[[], Collection[str]] = frozenset
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,7 @@ class GenaiHost:
         if name in self._engines:
             return
         folder = base.built if name == self.model else self._served[name]
-        load = partial(Engine.load, folder, base.shape, self._source.threads)
+        load = partial(Engine.load, folder, base.shape)
         engine = await self._workers.run(load)
         # It may have been unloaded meanwhile.
         self.check(name)
@@ -180,7 +179,8 @@ def _open(source: Source) -> Base:
 
 def _build(source: Source, base: Base, adapter: Adapter) -> Path:
     spec = adapter.spec
-    if spec.base_hash and spec.base_hash not in {base.hash, *source.also_known_by}:
+    named = spec.base_hash in ("", base.hash)
+    if not (named or spec.base_hash in source.other_hashes()):
         raise refused(
             f"The adapter {adapter.served_as} was trained on another {spec.base!r} than the one "
             "that runs in this process.",

@@ -21,7 +21,7 @@ FRESH_S: Final = 1.0
 
 PING_TIMEOUT_S: Final = 5.0
 
-_DISPENSABLE: Final = frozenset({"model server"})
+_DISPENSABLE: Final = frozenset({"model server", "starter model"})
 """Without it factual questions are still answered, and others say what is missing."""
 
 

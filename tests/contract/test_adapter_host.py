@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 
@@ -38,8 +38,8 @@ async def genai(folder: Path) -> AsyncIterator[AdapterHost]:
 every_host = pytest.mark.parametrize("opened", [in_memory, genai])
 
 
-def pirate(folder: Path, version: int = 1, **changes: Any) -> Adapter:
-    return make_adapter(folder / f"adapter-{version}", version=version, base=BASE, **changes)
+def pirate(folder: Path, version: int = 1, *, rank: int = 4) -> Adapter:
+    return make_adapter(folder / f"adapter-{version}", version=version, rank=rank, base=BASE)
 
 
 async def served_by(host: AdapterHost) -> set[str]:
