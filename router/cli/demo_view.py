@@ -87,7 +87,8 @@ def show_summary(told: Sequence[Told], seconds: float) -> None:
     )
     if found["without_model"]:
         console.print(
-            "For the rest, start a model server and set ROUTER_VLLM_URL.",
+            "For the rest, let the starter model speak (ROUTER_STARTER), or name a model server in "
+            "ROUTER_VLLM_URL.",
             style="bright_black",
         )
     console.print("\nNext:")
@@ -111,15 +112,17 @@ def outcomes(told: Sequence[Told]) -> dict[str, Any]:
 
 
 def _came_out(told: Told) -> bool:
-    """Whether it was answered, refused, or in want of a model, as the sample says it should be."""
+    """Whether it was answered, refused or spoken, as the sample says that it should be."""
+    answer = told.answer
+    if answer is None:
+        return False
     match told.asked.outcome:
         case "answered":
-            return told.answer is not None and bool(told.answer.citations)
+            return bool(answer.citations) and answer.degraded is None
         case "abstained":
-            return told.answer is not None and told.answer.abstained
-        case "needs_model":
-            # With a model server there is nothing that it lacks.
-            return _lacks_model(told) or (told.answer is not None and not told.answer.abstained)
+            return answer.abstained
+        case "spoken":
+            return not answer.abstained and answer.degraded is None
 
 
 def _lacks_model(told: Told) -> bool:

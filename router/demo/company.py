@@ -20,7 +20,7 @@ SCHEMA: Final = "router_demo"
 
 HANDBOOK: Final = Path(__file__).parent / "handbook"
 
-Outcome: TypeAlias = Literal["answered", "abstained", "needs_model"]
+Outcome: TypeAlias = Literal["answered", "abstained", "spoken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class DemoQuestion:
     Attributes:
         principal: Who asks, as on the command line.
         expects: The route that a person would choose.
-        outcome: What should come of it without a model server.
+        outcome: What should come of it with the model that ships: an answer with citations, a
+            refusal, or words of the model's own.
         shows: What it demonstrates.
     """
 
