@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from router.cli.opening import run
+from router.cli.opening import run, waiting
 from router.cli.options import Demo, Json, invocation
 from router.cli.screen import count, err, one_line, out, plain, put_json
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from backends.adapters import Adapter, AdapterRegistry, AdapterSpec
     from router.config import Settings
+    from router.promotion import Promoted, Retired
 
 _STATE_COLOURS = {"live": "green", "candidate": "yellow", "retired": "bright_black"}
 _NAMED = re.compile(r"([a-z][a-z0-9-]{0,62})(?:@([1-9][0-9]{0,8}))?")
@@ -141,35 +142,62 @@ def add_adapter(
 
 
 def promote_adapter(
-    context: typer.Context, which: Which, demo: Demo = False, as_json: Json = False
+    context: typer.Context,
+    which: Which,
+    probe: Annotated[
+        str | None,
+        typer.Option(
+            "--probe",
+            metavar="QUESTION",
+            help="Ask it this before it is live.  [default: its first example]",
+        ),
+    ] = None,
+    demo: Demo = False,
+    as_json: Json = False,
 ) -> None:
-    """Make a version the one that answers; without a number the newest."""
-    adapter, before = run(_promoted(invocation(context).settings(demo=demo), which))
+    """Load a version, ask it a question, and make it live; without a number the newest."""
+    promoted = run(_promoted(invocation(context).settings(demo=demo), which, probe))
+    before = promoted.previous
     if as_json:
         from router.serialise import adapter_json
 
         put_json(
             {
-                "adapter": adapter_json(adapter),
+                "adapter": adapter_json(promoted.adapter),
                 "previous": before.served_as if before is not None else None,
+                "probe": promoted.probe or None,
+                "said": promoted.said or None,
+                "left": list(promoted.left),
             }
         )
         return
     instead = f", {before.served_as} is retired" if before is not None else ""
-    out().print(f"{adapter.served_as} is live{instead}", soft_wrap=True)
+    out().print(f"{promoted.adapter.served_as} is live{instead}", soft_wrap=True)
+    if promoted.probe:
+        said = f"{one_line(promoted.probe, 60)} → {one_line(promoted.said, 200)}"
+        err().print(said, style="bright_black", markup=False, soft_wrap=True)
+    else:
+        err().print("No model is connected, so it was neither loaded nor asked.", style="yellow")
+    _tell_left(promoted.left)
 
 
 def retire_adapter(
     context: typer.Context, which: Which, demo: Demo = False, as_json: Json = False
 ) -> None:
-    """Take a version out of service; without a number the live one."""
-    adapter = run(_retired(invocation(context).settings(demo=demo), which))
+    """Take a version out of service and unload it; without a number the live one."""
+    retired = run(_retired(invocation(context).settings(demo=demo), which))
     if as_json:
         from router.serialise import adapter_json
 
-        put_json({"adapter": adapter_json(adapter)})
-    else:
-        out().print(f"{adapter.served_as} is retired", soft_wrap=True)
+        put_json({"adapter": adapter_json(retired.adapter), "left": list(retired.left)})
+        return
+    out().print(f"{retired.adapter.served_as} is retired", soft_wrap=True)
+    _tell_left(retired.left)
+
+
+def _tell_left(left: Sequence[str]) -> None:
+    for line in left:
+        err().print(plain(line), style="yellow", markup=False, soft_wrap=True)
 
 
 def _spec(
@@ -227,26 +255,38 @@ async def _added(settings: Settings, spec: AdapterSpec) -> Adapter:
         return await registry.add(spec)
 
 
-async def _promoted(settings: Settings, which: str) -> tuple[Adapter, Adapter | None]:
-    from router.adapters import open_registry
+async def _promoted(settings: Settings, which: str, probe: str | None) -> Promoted:
+    from router.adapters import host_of, open_generator, open_registry
+    from router.promotion import Promoted, promote
 
-    async with open_registry(settings) as registry:
+    async with open_registry(settings) as registry, open_generator(settings) as generator:
         wanted = await _newest(registry, which)
-        before = await registry.promote(wanted.spec.name, wanted.version)
-        return _known(which, await registry.find(wanted.spec.name, wanted.version)), before
+        name, version = wanted.spec.name, wanted.version
+        host = host_of(generator) if generator is not None else None
+        if generator is None or host is None:
+            before = await registry.promote(name, version)
+            live = _known(which, await registry.find(name, version))
+            return Promoted(live, before, probe="", said="")
+        with waiting(f"loading {wanted.served_as} and asking it"):
+            return await promote(registry, host, name, version, generator=generator, probe=probe)
 
 
-async def _retired(settings: Settings, which: str) -> Adapter:
-    from router.adapters import open_registry
+async def _retired(settings: Settings, which: str) -> Retired:
+    from router.adapters import host_of, open_generator, open_registry
+    from router.promotion import Retired, retire
 
     name, version = _parts(which)
-    async with open_registry(settings) as registry:
+    async with open_registry(settings) as registry, open_generator(settings) as generator:
         wanted = _known(which, await registry.find(name, version))
         if version is None and wanted.state != "live":
             from router.errors import InvalidRequest
 
             raise InvalidRequest(f"No version of {name} is live.", field="adapter")
-        return await registry.retire(name, wanted.version)
+        host = host_of(generator) if generator is not None else None
+        if host is None:
+            return Retired(await registry.retire(name, wanted.version))
+        with waiting(f"unloading {wanted.served_as}"):
+            return await retire(registry, host, name, wanted.version)
 
 
 async def _newest(registry: AdapterRegistry, which: str) -> Adapter:
