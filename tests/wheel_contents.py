@@ -18,6 +18,8 @@ WANTED = (
     "router/tuning/examples/languages.jsonl",
     "router/tuning/examples/steering.jsonl",
     "router/tuning/examples/dialogues.jsonl",
+    "router/tuning/examples/adapters.jsonl",
+    "agents/likeness.json",
     "router/demo/handbook/",
     "router/demo/questions.json",
 )

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kinds = read(bundled(options.models, threads=1))
     sys.stdout.write(report(cross_validated(kinds)))
     if options.write:
-        fitted = fit(list(rows(kinds, random.Random(SEED))))  # noqa: S311 - which pools, no secret
+        fitted = fit(training_rows(kinds))
         with as_file(files("agents") / WEIGHTS) as path:
             path.write_text(as_json(fitted), encoding="utf-8")
     return 0
@@ -93,6 +93,11 @@ def read(encoder: Encoder) -> list[Kind]:
             )
         )
     return kinds
+
+
+def training_rows(kinds: Sequence[Kind]) -> list[Row]:
+    """Return the rows that what ships is fitted on."""
+    return list(rows(kinds, random.Random(SEED)))  # noqa: S311 - which pools, no secret
 
 
 def rows(kinds: Sequence[Kind], draw: random.Random) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from tests.support.adapters import lora_folder, manifest
+from tests.support.model_server import BASE_MODEL, model_server
 
 Run: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -29,10 +31,10 @@ def run(database_url: str, tmp_path: Path) -> Run:
         "ROUTER_STARTER": "false",
     }
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "router", "adapters", *arguments],
-            env=clean | settings,
+            env=clean | settings | more,
             capture_output=True,
             text=True,
             timeout=LIMIT_S,
@@ -42,8 +44,8 @@ def run(database_url: str, tmp_path: Path) -> Run:
     return run
 
 
-def told(run: Run, *arguments: str) -> dict[str, Any]:
-    done = run(*arguments, "--json")
+def told(run: Run, *arguments: str, **more: str) -> dict[str, Any]:
+    done = run(*arguments, "--json", **more)
     assert done.returncode == 0, done.stdout + done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return result
@@ -100,6 +102,30 @@ def test_what_cannot_be_done_says_why_and_exits_with_one(run: Run, tmp_path: Pat
         assert complaint in error["message"]
         assert error["code"] in ("invalid_request", "model_not_found")
         assert done.stderr == ""
+
+
+async def test_a_model_server_has_loaded_and_answered_before_a_version_is_live(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = lora_folder(tmp_path / "tone", base=BASE_MODEL)
+    async with model_server() as server:
+
+        async def connected(*arguments: str) -> dict[str, Any]:
+            return await asyncio.to_thread(told, run, *arguments, ROUTER_VLLM_URL=server.url)
+
+        await connected("add", str(folder), "--example", "make it kind")
+        server.max_lora_rank = 2
+        refused = await asyncio.to_thread(run, "promote", "tone", ROUTER_VLLM_URL=server.url)
+        assert (refused.returncode, "--max-lora-rank" in refused.stderr) == (1, True)
+        assert (await connected("show", "tone"))["state"] == "candidate"
+        server.max_lora_rank = 16
+        done = await connected("promote", "tone")
+        assert (done["adapter"]["state"], done["left"]) == ("live", [])
+        assert (done["probe"], bool(done["said"])) == ("make it kind", True)
+        assert server.calls[-1].body["model"] == "tone@1"
+        assert ("tone@1", BASE_MODEL) in server.models
+        await connected("retire", "tone")
+        assert ("tone@1", BASE_MODEL) not in server.models
 
 
 def test_what_is_no_name_or_no_file_is_misuse(run: Run, tmp_path: Path) -> None:
