@@ -9,7 +9,7 @@ import typer
 
 from router.cli.opening import run
 from router.cli.options import Json, invocation
-from router.cli.screen import err, out, put_json
+from router.cli.screen import err, out, plain, put_json
 
 if TYPE_CHECKING:
     from router.config import Settings
@@ -186,10 +186,13 @@ def finetune(
 
 async def _done(order: Order, settings: Settings, *, only_check: bool, as_json: bool) -> bool:
     """Do it and show it; return whether all is well."""
+    from functools import partial
+
     from backends.finetune.bases import require_extra
+    from router.adapters import open_registry
     from router.cli.finetune_shown import progress, show_checked, show_made
     from router.finetune.pipeline import check, make
-    from router.finetune.registering import opened_registry
+    from router.finetune.service import put_into_service
 
     if not only_check:
         require_extra()
@@ -203,12 +206,14 @@ async def _done(order: Order, settings: Settings, *, only_check: bool, as_json: 
         elif checked.findings.fatal:
             err().print("Nothing was trained.", style="red")
         return not checked.findings.fatal
-    async with opened_registry(settings) as registry:
-        with progress() as told:
-            made = await make(checked, settings, registry, told)
-        promoted = made.verdict.passed and order.promote
-        if promoted:
-            await registry.promote(order.name, made.adapter.version)
+    opened = partial(open_registry, settings)
+    with progress() as told:
+        made = await make(checked, settings, opened, told)
+    promoted = made.verdict.passed and order.promote
+    if promoted:
+        async with opened() as registry:
+            for left in await put_into_service(settings, registry, made.adapter):
+                err().print(plain(left), style="yellow", soft_wrap=True)
     if as_json:
         put_json(_made_json(checked, made, promoted=promoted))
     else:

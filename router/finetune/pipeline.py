@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from backends.adapters import AdapterSpec, AdapterState
 from backends.finetune.data import Findings, Rules, data_hash, examine
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from router.config import Settings
     from router.finetune.order import Order
 
-ADAPTERS = "adapters"
-REPORT = "report.json"
+    OpenRegistry: TypeAlias = Callable[[], AbstractAsyncContextManager[AdapterRegistry]]
+
+ADAPTERS: Final = "adapters"
+REPORT: Final = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +83,18 @@ async def check(order: Order, settings: Settings, told: Callable[[Event], None])
 
 
 async def make(
-    checked: Checked, settings: Settings, registry: AdapterRegistry, told: Callable[[Event], None]
+    checked: Checked, settings: Settings, opened: OpenRegistry, told: Callable[[Event], None]
 ) -> Made:
     """Train, measure and judge; the adapter is registered as a candidate whatever the verdict.
+
+    Args:
+        opened: Opens the registry; it stays closed while training takes its time.
 
     Raises:
         BackendError: Training failed, or the registry cannot be reached; what was trained stays.
     """
-    order = checked.order
-    live = await _live(registry, order.name)
+    async with opened() as registry:
+        live = await _live(registry, checked.order.name)
     job = _job(checked, settings, live)
     measured = await run_job(job, told)
     verdict = judge(
@@ -103,9 +109,10 @@ async def make(
     from backends.manifest import write_manifest
 
     write_manifest(job.out, spec)
-    adapter = await registry.add(spec)
-    # The same weights again are the same version, with what was measured last.
-    adapter = await registry.record(adapter.spec.name, adapter.version, report)
+    async with opened() as registry:
+        adapter = await registry.add(spec)
+        # The same weights again are the same version, with what was measured last.
+        adapter = await registry.record(adapter.spec.name, adapter.version, report)
     return Made(verdict, adapter, None if measured.against_base else live, report)
 
 
