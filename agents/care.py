@@ -10,6 +10,7 @@ from agents.base import Citation, Cited, Token
 from agents.citations import CitationChecker
 from agents.fidelity import UNFILLED, Doubts, FactGuard, facts_kept, invented, quoted
 from agents.links import LinkGuard
+from agents.repeating import LineGuard
 from agents.sources import Sources
 from backends.generation import GenerationRequest
 
@@ -45,6 +46,8 @@ class Care:
         sources: Numbers, dates, codes and names that it may state; None for any.
         given: Texts whose links it may repeat; None for the request's own.
         repeated: Slots that the answer should hold; the reply says which it does not.
+        lines: What was given to a model that has learnt to repeat lines; its statements are held to
+            those that they cite.
         best: Nothing is shown until the answer has cited a passage and states the facts of this
             text; None shows it as it comes.
     """
@@ -53,6 +56,7 @@ class Care:
     sources: Sources | None = None
     given: tuple[str, ...] | None = None
     repeated: frozenset[str] = frozenset()
+    lines: tuple[str, ...] = ()
     best: str | None = None
 
 
@@ -102,7 +106,8 @@ class CitedAnswer:
         self._links = LinkGuard(_given(request) if care.given is None else care.given)
         self._facts = None if care.sources is None else FactGuard(care.sources)
         filler = None if care.slots is None else care.slots.filler(unknown=UNFILLED)
-        self._stages = Stages([one for one in (filler, self._facts, self._links) if one])
+        lines = LineGuard(care.lines) if care.lines else None
+        self._stages = Stages([one for one in (filler, lines, self._facts, self._links) if one])
         self._best = care.best
         self._held: list[Token | Cited] = []
 

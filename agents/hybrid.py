@@ -83,5 +83,6 @@ def _care(task: Task, evidence: Evidence, made: Voiced) -> Care:
         slots=made.slots,
         sources=Sources([*stated, *said, spec.system_prompt if spec else ""]),
         given=(*made.given, *(text for one in passages for text in (one.text, one.source))),
+        lines=tuple(" ".join(one.text.split()) for one in made.lines),
         best=made.lines[0].text if made.lines else None,
     )

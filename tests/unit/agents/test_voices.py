@@ -282,7 +282,6 @@ async def test_a_bare_answer_is_cited_from_the_whole_passage() -> None:
         "You can return your boots any time, dear customer.",
         "Customers may return boots of delivery [1].",
         "Customers may return boots within <n9> days of delivery [1].",
-        "Customers may return boots within 30 days of delivery [1].",
     ],
 )
 async def test_a_bare_answer_that_lost_the_fact_is_not_shown_nor_asked_for_again(
@@ -292,6 +291,17 @@ async def test_a_bare_answer_that_lost_the_fact_is_not_shown_nor_asked_for_again
     with pytest.raises(LostFacts):
         await anext(HybridAgent(model).answer(_task("How long?", BARE), _evidence()))
     assert len(model.requests) == 1
+
+
+async def test_a_bare_answer_that_strays_from_its_line_says_what_the_line_says() -> None:
+    model = _model("Good news! Customers may return pots within 30 days of delivery [1]. Enjoy!")
+    events = await _heard(HybridAgent(model), _task("How long?", BARE), _evidence())
+    reply = events[-1]
+    assert isinstance(reply, Reply)
+    assert (
+        reply.text == "Good news! Customers may return boots within 45 days of delivery [1]. Enjoy!"
+    )
+    assert reply.degraded is None
 
 
 async def test_a_small_model_without_an_adapter_words_no_facts() -> None:
