@@ -18,8 +18,8 @@ import psycopg
 import pytest
 
 from router.config import load_settings
+from tests.e2e.test_cli_finetune import ORDER
 from tests.support.model_server import model_server
-from tests.support.real_vllm import SERVE
 from tests.support.website import Page, website
 
 ROOT = Path(__file__).parents[2]
@@ -50,8 +50,11 @@ BEGINNINGS = (
 )
 """Sections that begin a part; what a server of the one before serves belongs to the same part."""
 
-ON_REAL_VLLM = "bash infra/vllm/serve.sh "
-"""Needs a real vLLM: tests marked ``vllm`` start theirs by the same script."""
+ON_REAL_VLLM = "uv run router vllm "
+"""Needs a real vLLM: tests marked ``vllm`` start, ask and end theirs by the same commands."""
+
+TRAINING = "uv run --extra finetune "
+"""Takes minutes and the extra: the tests of ``router finetune`` run the same order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +151,22 @@ def runs(block: Block) -> int:
 
 def elsewhere(command: str) -> bool:
     """Whether the command is run by somebody else."""
-    return command in IN_CI or command.startswith(ON_REAL_VLLM)
+    if command.startswith(ON_REAL_VLLM):
+        return "--print" not in command
+    return command in IN_CI or command.startswith(TRAINING)
 
 
-def test_the_script_that_serves_a_model_is_the_one_that_real_vllm_tests_run() -> None:
-    assert ON_REAL_VLLM in README
-    assert ON_REAL_VLLM.split()[-1] == str(SERVE.relative_to(ROOT))
+def test_the_commands_on_real_vllm_are_those_that_its_tests_run() -> None:
+    tested = [ROOT / "tests" / "support" / "real_vllm.py", *(ROOT / "tests" / "vllm").glob("*.py")]
+    said = "".join(file.read_text(encoding="utf-8") for file in tested)
+    for command in ("up", "status", "down"):
+        assert f"{ON_REAL_VLLM}{command}" in README
+        assert f'"{command}"' in said
+
+
+def test_the_training_in_the_readme_is_the_one_that_its_test_runs() -> None:
+    order = shlex.join(word.replace(f"{ROOT}/", "") for word in ORDER)
+    assert f"{TRAINING}router {order} --promote\n" in README
 
 
 class Reader:
