@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.behavioural import BehaviouralAgent
@@ -45,10 +44,9 @@ from router.classify import (
     HeadsClassifier,
     shipped_encoder,
     shipped_heads,
-    shipped_policy,
 )
-from router.errors import SettingsError
-from router.policy import InvalidPolicy, Policy, Route
+from router.policies import load_policy
+from router.policy import Policy, Route
 from router.request import MAX_RESULTS
 from router.search import Search
 from router.state import Parts
@@ -384,28 +382,6 @@ def _evidence(opened: _Opened, policy: Policy, limit: int) -> EvidenceFinder:
         limit=limit,
         reranker=reranker,
     )
-
-
-def load_policy(path: Path | None, heads: Heads) -> Policy:
-    """Read a policy file, or the policy that ships.
-
-    Raises:
-        SettingsError: It cannot be read, or was tuned for other heads than these.
-        Misconfigured: The one that ships is damaged.
-    """
-    try:
-        # Some editors begin a file with a byte order mark.
-        policy = Policy.from_json(path.read_text("utf-8-sig")) if path else shipped_policy()
-    except (OSError, UnicodeDecodeError, InvalidPolicy) as error:
-        raise SettingsError([f"policy: {path}: {error}"]) from error
-    if policy.heads not in ("", heads.fingerprint):
-        raise SettingsError(
-            [
-                f"policy: {path or 'the one that ships'}: was tuned for heads {policy.heads}, "
-                f"not for {heads.fingerprint}"
-            ]
-        )
-    return policy
 
 
 async def _pinged(answer: Awaitable[object]) -> str:

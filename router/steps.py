@@ -17,6 +17,7 @@ from agents.evidence import abstention, reformulated, words_to_find
 from backends.errors import BackendError, Refused
 from router.answer import Answer, Decided, Event, EvidenceFound, Finished
 from router.errors import DeadlineExceeded, router_error, translated
+from router.insisted import as_asked
 from router.messages import from_langchain, to_langchain
 from router.policy import Decision, Route
 from router.probe import SUPPORT
@@ -196,7 +197,7 @@ class Steps:
             span.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
         else:
             judged = self._parts.policy.judged(decision, verdict.needs_facts, verdict.needs_manner)
-            decision = self._as_asked(state["run"].request, judged)
+            decision = as_asked(self._parts.policy, state["run"].request, judged)
         return await self._announced(state, decision, emit, span)
 
     async def _retrieve(self, state: State, emit: Emit, span: Span) -> Update:
@@ -323,7 +324,7 @@ class Steps:
     ) -> Update:
         """Hand on a decision, and who else has to be heard before it stands."""
         parts, run = self._parts, state["run"]
-        decision = self._as_asked(run.request, decision)
+        decision = as_asked(parts.policy, run.request, decision)
         doubtful = decision.uncertain and decision.decided_by == "classifier"
         documents = parts.evidence is not None and bool(state["task"].principals)
         probing = may_probe and documents and doubtful and parts.policy.probes(decision.needs_facts)
@@ -333,23 +334,6 @@ class Steps:
             return still | await self._announced(state, decision, emit, span)
         span.set_attributes(decision_attributes(decision))
         return still | {"decision": decision, "route": decision.route}
-
-    def _as_asked(self, request: Request, decision: Decision) -> Decision:
-        """Let the caller have the route and the format that was insisted on."""
-        if request.route is not None:
-            return self._parts.policy.forced(request.route, decision)
-        if request.wants_tools and decision.route is not Route.BEHAVIOURAL:
-            reason = f"{decision.reason}; the caller's tools are to be used"
-            return replace(decision, route=Route.BEHAVIOURAL, reason=reason, diverted=True)
-        if request.offers_tools and decision.route is Route.FACTUAL:
-            # Only a model can call them, and it may find there what no document holds.
-            reason = f"{decision.reason}; tools are offered"
-            return replace(decision, route=Route.HYBRID, reason=reason, diverted=True)
-        if request.schema is not None and decision.route is Route.FACTUAL:
-            # A schema is a format, and only a model can keep to it.
-            reason = f"{decision.reason}; a JSON schema is asked for"
-            return replace(decision, route=Route.HYBRID, reason=reason, diverted=True)
-        return decision
 
     async def _announced(self, state: State, decision: Decision, emit: Emit, span: Span) -> Update:
         """Say who speaks, and let a decision that stands be known."""

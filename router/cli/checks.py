@@ -130,10 +130,11 @@ def _check_weights() -> None:
 
 async def _policy(settings: Settings) -> Finding:
     from backends.base import Message
-    from router.app import load_policy, open_decisions
+    from router.app import open_decisions
     from router.classify import shipped_heads
     from router.errors import SettingsError
     from router.evaluation.routing import decide
+    from router.policies import load_policy
 
     question = (Message("user", "When do you open?"),)
     try:
