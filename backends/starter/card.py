@@ -69,7 +69,11 @@ def card(
     skills = "\n".join(f"- `{name}`: {skill.description}" for name, skill in SKILLS.items())
     tables = (
         ("Sizes and hashes", facts),
-        *((f"Training of {name}", values) for name, values in training.items()),
+        *(
+            (f"Training of {name}, part {part}", run)
+            for name, runs in training.items()
+            for part, run in enumerate(runs, start=1)
+        ),
         *(
             (f"Measured of {name}, on what it was not trained on", v)
             for name, v in measured.items()

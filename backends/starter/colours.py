@@ -67,7 +67,7 @@ class Colours:
             phrase, colour = self._tinged()
         else:
             colour = pick(self._rng, MASTER_COLOURS)
-            phrase = self._spelt(pick(self._rng, self._words[colour]))
+            phrase = self._spelt(self._word(colour))
             if self._rng.random() < 0.5:
                 phrase = self._modified(phrase)
         return self._framed(phrase, colour), colour
@@ -87,6 +87,11 @@ class Colours:
         joint = pick(rng, (" ", " ", " ", "-", " sort of ", " kind of "))
         phrase = f"{tinge}{joint}{head}"
         return phrase, colour
+
+    def _word(self, colour: str) -> str:
+        """Return a name of the colour; those that stand first are the commonest."""
+        words = self._words[colour]
+        return words[int(len(words) * self._rng.random() ** 1.7)]
 
     def _modified(self, phrase: str) -> str:
         rng = self._rng
@@ -171,9 +176,9 @@ class Colours:
 
     def _cased(self, text: str) -> str:
         roll = self._rng.random()
-        if roll < 0.72:
+        if roll < 0.82:
             return text
-        return capital(text) if roll < 0.9 else (text.upper() if roll < 0.95 else text.title())
+        return capital(text) if roll < 0.94 else (text.upper() if roll < 0.97 else text.title())
 
 
 _FOREIGN: Final = (

@@ -31,9 +31,10 @@ class Copying:
             return Exchange(text, text, REPEAT)
         count = self._rng.randint(2, 5)
         marks = self._rng.sample(range(1, 9), count)
-        lines = [self._line() for _ in range(count)]
+        lines = list(dict.fromkeys(self._line() for _ in range(count)))
+        count = len(lines)
         asked = self._rng.sample(range(count), self._rng.randint(1, count))
-        shown = "\n".join(f"[{mark}] {line}." for mark, line in zip(marks, lines, strict=True))
+        shown = "\n".join(f"[{mark}] {line}." for mark, line in zip(marks, lines, strict=False))
         wanted = ", ".join(str(marks[at]) for at in asked)
         told = " ".join(f"{lines[at]} [{marks[at]}]." for at in asked)
         return Exchange(f"{wanted}\n\n{shown}", told, LINE)

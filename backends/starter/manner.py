@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from backends.starter.clauses import Clause, Clauses
+from backends.starter.clauses import Clause, Clauses, Kind
 from backends.starter.lexicon import capital, pairs, pick, read_lists
 
 
@@ -183,28 +183,28 @@ class Manners:
         sorry = False
         for at, clause in enumerate(message.clauses):
             last = at == len(message.clauses) - 1
-            said.append(self._kind(clause, sorry=sorry, last=last and not short))
+            text = self._mapped(clause.brief if short else clause.full, {})
+            said.append(self._kind(clause.kind, text, sorry=sorry, last=last and not short))
             sorry = sorry or clause.kind in ("problem", "refusal")
         if not short:
             said.append("Thank you for your patience." if sorry else "We are glad to help.")
         return " ".join(said)
 
-    def _kind(self, clause: Clause, *, sorry: bool, last: bool) -> str:
-        text = self._mapped(clause.full, {})
-        if clause.kind == "problem":
+    def _kind(self, kind: Kind, text: str, *, sorry: bool, last: bool) -> str:
+        if kind == "problem":
             return _sentence(
                 f"it is a pity, too, that {text}" if sorry else f"we are sorry that {text}"
             )
-        if clause.kind == "refusal":
+        if kind == "refusal":
             return f"We cannot {text}, but we can look for another way together with you."
-        if clause.kind == "accusation":
+        if kind == "accusation":
             return _sentence(f"it seems that {text}")
-        if clause.kind in ("imperative", "prohibition"):
+        if kind in ("imperative", "prohibition"):
             hand = ", and write to us any time if you need a hand" if last else ""
             return f"Please {text}{hand}."
-        if clause.kind == "question":
+        if kind == "question":
             return f"May we ask: {text}?"
-        good = clause.kind == "fact" and self._good.search(text)
+        good = kind == "fact" and self._good.search(text)
         return _sentence(f"{'good news:' if good else 'just so you know,'} {text}")
 
     def _spoken(self, clause: Clause) -> str:
@@ -227,11 +227,21 @@ class Manners:
             text = pick(rng, ("we can't {v}", "no way we can {v}", "we won't {v}", "we cannot {v}"))
             text = text.replace("{v}", self._casually(clause.full))
         text = self._filled(text)
+        if text.startswith(("I", "we ", "it ")) and rng.random() < 0.35:
+            return self._without_subject(text)
         if note and rng.random() < 0.4:
             return f"{self._of('notes informal')} {text}"
         if rng.random() < 0.3:
             return f"{self._of('fillers front')} {text}"
         return text
+
+    def _without_subject(self, text: str) -> str:
+        """Leave out who does it, as chats do: "gonna be late"."""
+        starts = [one for one in _DROPPED if text.startswith(one[0])]
+        if not starts:
+            return text
+        full, left = starts[self._rng.randrange(len(starts))]
+        return left + text[len(full) :]
 
     def _official(self, clause: Clause, *, note: bool) -> str:
         text = self._mapped(clause.full, self._formal if self._rng.random() < 0.7 else {})
@@ -310,6 +320,16 @@ u ur pls cuz cos ASAP asap tmrw dunno gotta wanna gonna stuff nope get got
 """
 _ODD: Final = frozenset(_CHATTY.split()) | {"tons of", "loads of", "a bunch of", "go over"}
 _ODD_TOO: Final = frozenset(("hand in", "find out"))
+_DROPPED: Final = (
+    ("I will ", "gonna "), ("I will ", "will "), ("I'll ", "gonna "), ("I'll ", "will "),
+    ("I am ", ""), ("I'm ", ""), ("I cannot ", "can't "), ("I can't ", "can't "),
+    ("I need ", "need "), ("I have ", "have "), ("I've ", ""), ("I want to ", "wanna "),
+    ("I would like ", "would like "), ("I do not ", "don't "), ("I don't ", "don't "),
+    ("I forgot ", "forgot "), ("I lost ", "lost "), ("we need ", "need "), ("we will ", "will "),
+    ("it is ", ""), ("it's ", ""), ("it will ", "will "),
+)  # fmt: skip
+"""What a sentence begins with, and what is left of it where nobody says who."""
+
 _PADS: Final = ("because", "before", "about", "until", "if", "every", "next week", "will be")
 _REGRET: Final = "We apologise for the inconvenience."
 _GROUP: Final = re.compile(r"team|guys|all\b|everyone|everybody|folks", re.IGNORECASE)

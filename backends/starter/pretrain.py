@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,12 +58,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=chosen.seed,
         asked_weight=0.1 if chosen.what == "base" else 0.0,
     )
+    job = Job(corpus, plan, chosen.artefact, chosen.work, chosen.resume, chosen.further)
     if chosen.what == "base":
-        _train_base(corpus, plan, chosen.artefact, chosen.work, resume=chosen.resume)
+        _train_base(job)
     else:
-        _train_adapter(
-            chosen.name, corpus, plan, chosen.artefact, chosen.work, resume=chosen.resume
-        )
+        _train_adapter(chosen.name, job)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to train on, how, and where.
+
+    Attributes:
+        corpus: Natural sentences.
+        plan: How to train.
+        artefact: What is read and written.
+        work: Where checkpoints go.
+        resume: Go on from the last checkpoint.
+        further: Start from the weights that the artefact holds.
+    """
+
+    corpus: Corpus
+    plan: Plan
+    artefact: Path
+    work: Path
+    resume: bool = False
+    further: bool = False
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,37 +101,43 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--tokens", type=int, default=6144, help="tokens of a batch")
         command.add_argument("--rate", type=float, default=rate)
         command.add_argument("--seed", type=int, default=1)
-        command.add_argument("--resume", action="store_true")
+        command.add_argument("--resume", action="store_true", help="from the last checkpoint")
+        command.add_argument("--further", action="store_true", help="from what the artefact holds")
     return parser
 
 
-def _train_base(corpus: Corpus, plan: Plan, artefact: Path, work: Path, *, resume: bool) -> None:
+def _train_base(job: Job) -> None:
     import torch
     from tokenizers import Tokenizer
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    artefact = job.artefact
     path = artefact / "tokenizer.json"
-    if not (resume and path.exists()):
-        rows = list(itertools.islice(compose(BASE, corpus, seed=plan.seed), TOKENIZER_ROWS))
-        train_tokenizer(rows, corpus.wishes, VOCABULARY).save(str(path))
+    if not job.further and not (job.resume and path.exists()):
+        rows = list(itertools.islice(compose(BASE, job.corpus, seed=job.plan.seed), TOKENIZER_ROWS))
+        train_tokenizer(rows, job.corpus.wishes, VOCABULARY).save(str(path))
     tokenizer = Tokenizer.from_file(str(path))
-    torch.manual_seed(plan.seed)
+    torch.manual_seed(job.plan.seed)
     ends, pads = tokenizer.token_to_id(END), tokenizer.token_to_id(PAD)
     config = LlamaConfig(
         **SHAPE, bos_token_id=None, eos_token_id=ends, pad_token_id=pads, dtype="float32"
     )
-    model = LlamaForCausalLM(config)
+    if job.further:
+        with tempfile.TemporaryDirectory() as cache:
+            model = LlamaForCausalLM.from_pretrained(starter_folder(Path(cache), artefact))
+    else:
+        model = LlamaForCausalLM(config)
     ended = train(
         model,
-        _rows(BASE, corpus, plan.seed),
+        _rows(BASE, job.corpus, job.plan.seed),
         tokenizer,
-        plan,
-        checkpoint=work / "base.pt",
-        resume=resume,
+        job.plan,
+        checkpoint=job.work / "base.pt",
+        resume=job.resume,
         told=_tell,
     )
     _write_base(model, artefact)
-    _note(artefact, BASE, plan, ended)
+    _note(BASE, job, ended)
 
 
 def _write_base(model: Any, artefact: Path) -> None:
@@ -136,17 +163,17 @@ def _write_base(model: Any, artefact: Path) -> None:
     path.write_text(json.dumps(tokenizer_config, indent=2) + "\n", encoding="utf-8")
 
 
-def _train_adapter(
-    name: str, corpus: Corpus, plan: Plan, artefact: Path, work: Path, *, resume: bool
-) -> None:
+def _train_adapter(name: str, job: Job) -> None:
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, PeftModel, get_peft_model
     from tokenizers import Tokenizer
     from transformers import LlamaForCausalLM
 
     from backends.manifest import model_hash
 
-    torch.manual_seed(plan.seed)
+    artefact = job.artefact
+    adapter = artefact / "adapters" / name
+    torch.manual_seed(job.plan.seed)
     with tempfile.TemporaryDirectory() as cache:
         folder = starter_folder(Path(cache), artefact)
         model = LlamaForCausalLM.from_pretrained(folder)
@@ -159,26 +186,26 @@ def _train_adapter(
         task_type="CAUSAL_LM",
         base_model_name_or_path=STARTER,
     )
-    model = get_peft_model(model, lora)
+    if job.further:
+        model = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+    else:
+        model = get_peft_model(model, lora)
     ended = train(
         model,
-        _rows(name, corpus, plan.seed),
+        _rows(name, job.corpus, job.plan.seed),
         Tokenizer.from_file(str(artefact / "tokenizer.json")),
-        plan,
-        checkpoint=work / f"{name}.pt",
-        resume=resume,
+        job.plan,
+        checkpoint=job.work / f"{name}.pt",
+        resume=job.resume,
         told=_tell,
     )
-    folder = artefact / "adapters" / name
-    model.save_pretrained(folder)
-    (folder / "README.md").unlink(missing_ok=True)
-    _write_manifest(folder, name, hash_of_base)
-    _note(artefact, name, plan, ended)
+    model.save_pretrained(adapter, save_embedding_layers=False)
+    (adapter / "README.md").unlink(missing_ok=True)
+    _write_manifest(adapter, name, hash_of_base)
+    _note(name, job, ended)
 
 
 def _write_manifest(folder: Path, name: str, hash_of_base: str) -> None:
-    from dataclasses import replace
-
     from backends.generation import Sampling
     from backends.manifest import read_adapter, write_manifest
 
@@ -207,17 +234,20 @@ def _rows(name: str, corpus: Corpus, seed: int) -> Callable[[int], Sequence[Exch
     return chunk
 
 
-def _note(artefact: Path, name: str, plan: Plan, ended: Progress) -> None:
-    path = artefact / "training.json"
+def _note(name: str, job: Job, ended: Progress) -> None:
+    """Put down how a training ended; one that went further stands behind those before it."""
+    path = job.artefact / "training.json"
     notes = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    notes[name] = {
-        "seed": plan.seed,
+    before = notes.get(name, []) if job.further else []
+    run = {
+        "seed": job.plan.seed,
         "steps": ended.step,
         "tokens": ended.tokens,
-        "batch tokens": plan.tokens,
-        "highest learning rate": plan.rate,
+        "batch tokens": job.plan.tokens,
+        "highest learning rate": job.plan.rate,
         "last loss": round(ended.loss, 4),
     }
+    notes[name] = [*before, run]
     path.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
 
 

@@ -210,13 +210,14 @@ class Voices:
     def _evidence(self, goods: str, noun: str, verb: str) -> Evidence:
         rng = self._rng
         count = rng.choices((1, 2, 3, 4, 5), (20, 25, 27, 18, 10))[0]
-        useful = list(dict.fromkeys(self._policy(goods, noun, verb) for _ in range(count)))
+        useful = self._useful(count, goods, noun, verb)
         count = len(useful)
         beside = []
-        if rng.random() < 0.3 and count < 4:
+        if rng.random() < 0.12 and count < 4:
             for _ in range(rng.randint(1, 2)):
                 other = pick(rng, self._lists["nouns"])
-                beside.append(self._policy(self._goods(), other, pick(rng, tuple(self._verbs))))
+                other_verb = pick(rng, tuple(self._verbs))
+                beside.append(self._policy(self._pattern(), self._goods(), other, other_verb))
         marks = self._marks(count + len(beside))
         order = [(line, True) for line in useful] + [(line, False) for line in beside]
         if beside and rng.random() < 0.5:
@@ -228,16 +229,28 @@ class Voices:
     def _marks(self, count: int) -> list[int]:
         rng = self._rng
         roll = rng.random()
-        if roll < 0.55:
-            return list(range(1, count + 1))
         if roll < 0.75:
+            return list(range(1, count + 1))
+        if roll < 0.88:
             return sorted(rng.choices(range(1, 6), k=count))
         return rng.choices(range(1, 7), k=count)
 
-    def _policy(self, goods: str, noun: str, verb: str) -> str:
+    def _useful(self, count: int, goods: str, noun: str, verb: str) -> list[str]:
+        """Return lines of which some begin alike, as those of real rules do."""
         rng = self._rng
-        if rng.random() < 0.12:
-            return f"{capital(pick(rng, self._clauses.corpus.statements))}"
+        lines: list[str] = []
+        while len(lines) < count:
+            if rng.random() < 0.12:
+                lines.append(capital(pick(rng, self._clauses.corpus.statements)))
+                continue
+            pattern = self._pattern()
+            lines.append(self._policy(pattern, goods, noun, verb))
+            while len(lines) < count and rng.random() < 0.4:
+                lines.append(self._policy(pattern, self._goods(), noun, verb))
+        return list(dict.fromkeys(lines))
+
+    def _pattern(self) -> str:
+        rng = self._rng
         pattern = pick(rng, self._lists["sentences"])
         while "{goods}" not in pattern.lower() and rng.random() < 0.7:
             pattern = pick(rng, self._lists["sentences"])
@@ -246,6 +259,10 @@ class Voices:
             pattern = f"{{Goods}} | {cell}"
         if "{" not in pattern or len(pattern) < 14:
             pattern = "{Goods} cost {amount}."
+        return pattern
+
+    def _policy(self, pattern: str, goods: str, noun: str, verb: str) -> str:
+        rng = self._rng
         return self._clauses.fill(
             pattern,
             goods=lambda: goods,
@@ -304,7 +321,7 @@ def addressed(line: str, audience: str) -> str:
     return line
 
 
-_CUSTOMER: Final = re.compile(r"\b[Cc]ustomers\b(?= (?:may|can|need|pay|receive|should|must|who))")
+_CUSTOMER: Final = re.compile(r"\b[Cc]ustomers\b(?= (?:may|can|need|pay|receive|should|must))")
 _EMPLOYEE: Final = re.compile(
     r"\b(?:All employees|[Ee]mployees)\b(?= (?:may|can|need|receive|show|must|cannot|with))"
 )
