@@ -35,6 +35,7 @@ class Plan:
         tokens: Tokens of a batch.
         asked_weight: What tokens of the question weigh beside those of the answer.
         seed: Of everything.
+        saved_every: Chunks of rows between two checkpoints.
     """
 
     steps: int
@@ -43,6 +44,7 @@ class Plan:
     tokens: int = 6144
     asked_weight: float = 0.1
     seed: int = 1
+    saved_every: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def train(
             told(last)
         if number != chunk:
             chunk = number
-            if chunk % 5 == 0:
+            if chunk % plan.saved_every == 0:
                 spent = time.monotonic() - started
                 _save(checkpoint, model, optimizers, (step, chunk, tokens, spent))
     return last
