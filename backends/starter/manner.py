@@ -9,12 +9,24 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from backends.starter.clauses import Clause, Clauses, Kind
-from backends.starter.lexicon import capital, pairs, pick, read_lists
+from backends.starter.lexicon import pairs, pick, read_lists
+from backends.starter.wording import (
+    behind_greeting,
+    chained,
+    friendly_greeting,
+    lower_start,
+    neutral_greeting,
+    put,
+    replaced,
+    sentence,
+    spoilt,
+    stiff_greeting,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +81,19 @@ class Manners:
         said = [self._greeting(message.greets)] if message.greets else []
         for at, clause in enumerate(message.clauses):
             said.append(self._chatty(clause, note=at == 0))
-        text = _joined(said)
+        text = chained(said)
         if message.apology:
             text = self._added(text, "apologies informal")
         if message.thanks:
             text = self._added(text, "thanks informal")
         if self._rng.random() < 0.12:
             text = f"{text} {self._of('ends informal')}"
-        return _spoilt(text, self._rng)
+        return spoilt(text, self._rng)
 
     def plain(self, message: Message) -> str:
         """Say it in neutral words."""
-        said = [f"{_NEUTRAL_GREETING(message.greets)}"] if message.greets else []
-        said += [_sentence(self._spoken(clause)) for clause in message.clauses]
+        said = [f"{neutral_greeting(message.greets)}"] if message.greets else []
+        said += [sentence(self._spoken(clause)) for clause in message.clauses]
         if message.apology:
             said.append(pick(self._rng, ("I am sorry about that.", "We are sorry.", "Sorry.")))
         if message.thanks:
@@ -93,29 +105,29 @@ class Manners:
         opener = pick(
             self._rng, ("Good day,", "Dear Sir or Madam,", "Dear customer,", "Dear guest,")
         )
-        said = [_STIFF_GREETING(message.greets, opener)] if message.greets else []
+        said = [stiff_greeting(message.greets, opener)] if message.greets else []
         for at, clause in enumerate(message.clauses):
             said.append(self._official(clause, note=at == 0))
         if message.apology:
             said.append(self._of("apologies formal"))
         if message.thanks:
             said.append(self._of("thanks formal"))
-        return _behind_greeting(said)
+        return behind_greeting(said)
 
     def wordy(self, message: Message) -> str:
         """Say it with many words that carry nothing; every draw differs."""
         rng = self._rng
-        said = [_NEUTRAL_GREETING(message.greets)] if message.greets else []
+        said = [neutral_greeting(message.greets)] if message.greets else []
         for at, clause in enumerate(message.clauses):
-            text = _replaced(clause.full, self._padded) if rng.random() < 0.5 else clause.full
+            text = replaced(clause.full, self._padded) if rng.random() < 0.5 else clause.full
             if clause.kind == "imperative":
-                said.append(_put(self._of("wordy requests"), clause.full))
+                said.append(put(self._of("wordy requests"), clause.full))
             elif clause.kind in ("prohibition", "question"):
-                said.append(_sentence(text, "?" if clause.kind == "question" else "."))
+                said.append(sentence(text, "?" if clause.kind == "question" else "."))
             else:
                 text = f"we are not able to {clause.full}" if clause.kind == "refusal" else text
                 lead = at == 0 or rng.random() < 0.4
-                said.append(_sentence(f"{self._of('wordy leads')} {text}" if lead else text))
+                said.append(sentence(f"{self._of('wordy leads')} {text}" if lead else text))
         if rng.random() < 0.5:
             said.append(self._of("wordy ends"))
         return " ".join(said)
@@ -130,28 +142,28 @@ class Manners:
         """Say it formally; shorter without the courtesies that carry nothing."""
         said = []
         if message.greets and not short:
-            said.append(_STIFF_GREETING(message.greets, "Good day,"))
+            said.append(stiff_greeting(message.greets, "Good day,"))
         noted = short
         for clause in message.clauses:
             text = self._mapped(clause.brief if short else clause.full, self._formal)
             if clause.kind in ("imperative", "prohibition"):
                 said.append(f"Please {text}.")
             elif clause.kind == "question":
-                said.append(_sentence(text, "?"))
+                said.append(sentence(text, "?"))
             else:
                 if clause.kind == "refusal":
                     text = f"we are unable to {text}"
-                said.append(_sentence(text if noted else f"please note that {text}"))
+                said.append(sentence(text if noted else f"please note that {text}"))
                 noted = True
         if message.apology:
             said.append("Apologies for the inconvenience." if short else _REGRET)
         if message.thanks and not short:
             said.append("Thank you very much.")
-        return _behind_greeting(said)
+        return behind_greeting(said)
 
     def friendly(self, message: Message, *, short: bool = False) -> str:
         """Say it as a friendly colleague would."""
-        greeting = _FRIENDLY_GREETING(message.greets)
+        greeting = friendly_greeting(message.greets)
         said: list[str] = []
         for at, clause in enumerate(message.clauses):
             text = self._contracted(
@@ -172,9 +184,9 @@ class Manners:
             if clause.kind in ("imperative", "prohibition"):
                 said.append(f"Please {text}.")
             elif clause.kind == "question":
-                said.append(_sentence(text, "?"))
+                said.append(sentence(text, "?"))
             else:
-                said.append(_sentence(f"we cannot {text}" if clause.kind == "refusal" else text))
+                said.append(sentence(f"we cannot {text}" if clause.kind == "refusal" else text))
         return " ".join(said)
 
     def warm(self, message: Message, *, short: bool = False) -> str:
@@ -192,20 +204,20 @@ class Manners:
 
     def _kind(self, kind: Kind, text: str, *, sorry: bool, last: bool) -> str:
         if kind == "problem":
-            return _sentence(
+            return sentence(
                 f"it is a pity, too, that {text}" if sorry else f"we are sorry that {text}"
             )
         if kind == "refusal":
             return f"We cannot {text}, but we can look for another way together with you."
         if kind == "accusation":
-            return _sentence(f"it seems that {text}")
+            return sentence(f"it seems that {text}")
         if kind in ("imperative", "prohibition"):
             hand = ", and write to us any time if you need a hand" if last else ""
             return f"Please {text}{hand}."
         if kind == "question":
             return f"May we ask: {text}?"
         good = kind == "fact" and self._good.search(text)
-        return _sentence(f"{'good news:' if good else 'just so you know,'} {text}")
+        return sentence(f"{'good news:' if good else 'just so you know,'} {text}")
 
     def _spoken(self, clause: Clause) -> str:
         if clause.kind == "refusal":
@@ -218,7 +230,7 @@ class Manners:
         rng = self._rng
         text = self._casually(clause.full)
         if clause.kind == "imperative":
-            return _put(self._of("requests informal"), text)
+            return put(self._of("requests informal"), text)
         if clause.kind == "prohibition":
             return pick(rng, ("pls {v}", "{v}", "{v}, ok?", "just {v}")).replace("{v}", text)
         if clause.kind == "question":
@@ -246,33 +258,33 @@ class Manners:
     def _official(self, clause: Clause, *, note: bool) -> str:
         text = self._mapped(clause.full, self._formal if self._rng.random() < 0.7 else {})
         if clause.kind == "imperative":
-            return _put(self._of("requests formal"), text)
+            return put(self._of("requests formal"), text)
         if clause.kind == "prohibition":
             return f"{pick(self._rng, ('Please', 'Kindly', 'We ask you:'))} {text}."
         if clause.kind == "question":
-            return _sentence(text, "?")
+            return sentence(text, "?")
         if clause.kind == "refusal":
             text = pick(
                 self._rng, ("we are unable to {v}", "it is not possible to {v}", "we cannot {v}")
             )
             text = text.replace("{v}", clause.full)
         if note and self._rng.random() < 0.6:
-            return _sentence(f"{self._of('notes formal')} {text}")
-        return _sentence(text)
+            return sentence(f"{self._of('notes formal')} {text}")
+        return sentence(text)
 
     def _curt(self, clause: Clause) -> str:
         text = clause.full
         if self._rng.random() < 0.3:
             text = self._contracted(text)
         if clause.kind == "imperative":
-            return _put(self._of("cold imperatives"), text)
+            return put(self._of("cold imperatives"), text)
         if clause.kind == "prohibition":
-            return _sentence(text, pick(self._rng, (".", ".", "!")))
+            return sentence(text, pick(self._rng, (".", ".", "!")))
         if clause.kind == "refusal":
-            return _put(self._of("cold refusals"), text)
+            return put(self._of("cold refusals"), text)
         if clause.kind == "question":
-            return _put(self._of("cold questions"), text)
-        return _sentence(text, pick(self._rng, (".", ".", ".", "!")))
+            return put(self._of("cold questions"), text)
+        return sentence(text, pick(self._rng, (".", ".", ".", "!")))
 
     def _casually(self, text: str) -> str:
         text = self._contracted(text) if self._rng.random() < 0.7 else text
@@ -305,11 +317,11 @@ class Manners:
 
     def _mapped(self, text: str, words: Mapping[str, str], *, expand: bool = True) -> str:
         if expand:
-            text = _replaced(text, self._expansions)
-        return _replaced(text, words)
+            text = replaced(text, self._expansions)
+        return replaced(text, words)
 
     def _contracted(self, text: str) -> str:
-        return _replaced(text, self._contractions)
+        return replaced(text, self._contractions)
 
     def _of(self, key: str) -> str:
         return pick(self._rng, self._lists[key])
@@ -339,98 +351,17 @@ _AUXILIARY: Final = re.compile(
 )
 
 
-def _replaced(text: str, words: Mapping[str, str]) -> str:
-    if not words:
-        return text
-    key = tuple(words)
-    pattern = _PATTERNS.get(key)
-    if pattern is None:
-        longest = sorted(words, key=len, reverse=True)
-        pattern = re.compile(rf"(?<![\w'’-])(?:{'|'.join(map(re.escape, longest))})(?![\w'’-])")
-        _PATTERNS[key] = pattern
-    return pattern.sub(lambda found: words[found[0]], text)
-
-
-_PATTERNS: dict[tuple[str, ...], re.Pattern[str]] = {}
-
-
-def _sentence(text: str, end: str = ".") -> str:
-    return capital(text if text.endswith(("?", "!", ".")) else f"{text}{end}")
-
-
-def lower_start(text: str) -> str:
-    """Return a sentence as it goes on behind a greeting: I, names and slots stay."""
-    from backends.starter.clauses import lower_first
-
-    first = text.split(" ", 1)[0].strip(",.!?")
-    if first in ("Just", "Could", "Please", "Sorry", "Also", "Kindly", "It"):
-        return text[0].lower() + text[1:]
-    return lower_first(text)
-
-
-def _behind_greeting(said: Sequence[str]) -> str:
-    if len(said) > 1 and said[0].endswith(","):
-        said = [said[0], lower_start(said[1]), *said[2:]]
-    return " ".join(said)
-
-
-def _put(pattern: str, text: str) -> str:
-    question = text.replace("?", "")
-    return (
-        pattern.replace("{v}", text)
-        .replace("{V}", capital(text))
-        .replace("{Q}", capital(question))
-        .replace("{q}", question)
-    )
-
-
-def _joined(said: Sequence[str]) -> str:
-    """Chain what is said as chats do: a comma behind the greeting, then stops."""
-    return ". ".join(said).replace("?.", "?").replace("!.", "!").replace(".. ", ". ")
-
-
-def _spoilt(text: str, rng: random.Random) -> str:
-    """Commas for stops, small letters in front, a lost or a doubled mark at the end."""
-    first, _, rest = text.partition(". ")
-    if rest and len(first) < 20:
-        text = f"{first}{pick(rng, (', ', ', ', '! ', ' '))}{rest}"
-    text = re.sub(
-        r"\. ([a-z])",
-        lambda found: f". {found[1].upper() if rng.random() < 0.7 else found[1]}",
-        text,
-    )
-    if rng.random() < 0.65:
-        text = capital(text)
-    if not text.endswith(("?", "!", ".", ")", "xx", "lol", "haha")):
-        text += rng.choices((".", "!", "", "!!"), (5, 4, 2, 0.5))[0]
-    return text
-
-
-def _NEUTRAL_GREETING(greets: str) -> str:  # noqa: N802
-    return {"all": "Hello everyone.", "someone": "Hello."}.get(greets, f"Hello {greets}.")
-
-
-def _STIFF_GREETING(greets: str, default: str) -> str:  # noqa: N802
-    return {"all": "Dear colleagues,", "someone": default}.get(greets, f"Dear {greets},")
-
-
-def _FRIENDLY_GREETING(greets: str) -> str:  # noqa: N802
-    return {"all": "Hi everyone,", "someone": "Hi there,", "": "Hi there,"}.get(
-        greets, f"Hi {greets},"
-    )
-
-
 def _asks(message: Message) -> bool:
     return any(clause.kind in ("imperative", "prohibition") for clause in message.clauses)
 
 
 _FRIENDLY: Final = {
-    "problem": lambda text, note: _sentence(f"just a quick note that {text}" if note else text),
-    "fact": lambda text, note: _sentence(f"just a quick note that {text}" if note else text),
-    "statement": lambda text, note: _sentence(f"just a quick note that {text}" if note else text),
-    "accusation": lambda text, note: _sentence(f"just a quick note that {text}" if note else text),
-    "imperative": lambda text, note: _sentence(f"could you please {text}", "?"),
-    "prohibition": lambda text, note: _sentence(f"please {text}"),
-    "refusal": lambda text, note: _sentence(f"sorry, we can't {text}"),
-    "question": lambda text, note: _sentence(text, "?"),
+    "problem": lambda text, note: sentence(f"just a quick note that {text}" if note else text),
+    "fact": lambda text, note: sentence(f"just a quick note that {text}" if note else text),
+    "statement": lambda text, note: sentence(f"just a quick note that {text}" if note else text),
+    "accusation": lambda text, note: sentence(f"just a quick note that {text}" if note else text),
+    "imperative": lambda text, note: sentence(f"could you please {text}", "?"),
+    "prohibition": lambda text, note: sentence(f"please {text}"),
+    "refusal": lambda text, note: sentence(f"sorry, we can't {text}"),
+    "question": lambda text, note: sentence(text, "?"),
 }
