@@ -123,6 +123,8 @@ def _configuration(shape: Shape) -> dict[str, object]:
         # some forty times a token. Several answers share the cores instead.
         "intra_op_num_threads": 1,
         "inter_op_num_threads": 1,
+        # Keeping freed memory for the next token saves no time and costs 8 MB an adapter.
+        "enable_cpu_mem_arena": False,
     }
     decoder = {
         "session_options": session,

@@ -40,7 +40,7 @@ class GenaiGenerator:
         other_hashes: Callable[[], Collection[str]] = frozenset,
         timeout_s: float = 120.0,
         max_waiting: int = 64,
-        in_memory: int = 4,
+        in_memory: int = 3,
     ) -> AsyncIterator[GenaiGenerator]:
         """Serve a model for the length of the block. It is read when it is first needed.
 

@@ -65,7 +65,7 @@ class GenaiHost:
         in_memory: So many adapters stay in memory, the base besides.
     """
 
-    def __init__(self, source: Source, workers: Workers, *, in_memory: int = 4) -> None:
+    def __init__(self, source: Source, workers: Workers, *, in_memory: int = 3) -> None:
         self._source = source
         self._workers = workers
         self._in_memory = in_memory

@@ -26,6 +26,8 @@ MINIMUM_FREE: Final = 200_000_000
 ENOUGH_FREE: Final = 2_000_000_000
 """Bytes: room for some hundred thousand passages."""
 
+_STARTER_LIMIT_S: Final = 30.0
+
 
 async def examine(settings: Settings) -> list[Check]:
     """Check everything that the settings name, at the same time; never raises for what it finds."""
@@ -152,6 +154,9 @@ async def _policy(settings: Settings) -> Finding:
 
 
 async def _check_model_servers(settings: Settings) -> list[Check]:
+    if settings.starter and not settings.vllm_url:
+        name = "starter model"
+        return [await guarded(name, _spoken(settings), _STARTER_LIMIT_S)]
     if not settings.vllm_url:
         detail = (
             "none configured: questions of fact are answered by quoting; "
@@ -160,6 +165,23 @@ async def _check_model_servers(settings: Settings) -> list[Check]:
         hint = "When you want those, set ROUTER_VLLM_URL."
         return [Check("model server", Finding("ok", detail, hint))]
     return list(await asyncio.gather(*(_model_server(settings, url) for url in settings.vllm_url)))
+
+
+async def _spoken(settings: Settings) -> Finding:
+    from backends.base import Message
+    from backends.generation import GenerationRequest, Sampling
+    from router.adapters import make_ready, open_generator
+
+    hello = GenerationRequest((Message("user", "Hello!"),), sampling=Sampling(max_tokens=16))
+    async with open_generator(settings) as generator:
+        assert generator is not None, "the settings ask for it"
+        await make_ready(generator)
+        began = perf_counter()
+        await generator.complete(hello)
+        taken = (perf_counter() - began) * 1000
+    detail = f"{generator.model} speaks in this process; it greets in {taken:.0f} ms"
+    hint = "It knows a few skills only; for more, set ROUTER_VLLM_URL."
+    return Finding("ok", detail, hint)
 
 
 async def _model_server(settings: Settings, url: str) -> Check:

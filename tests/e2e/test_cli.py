@@ -144,8 +144,15 @@ def test_the_demonstration_refuses_margins_to_everybody_else(told: dict[str, Any
     assert "50 percent" not in json.dumps(refused)
 
 
-def test_the_demonstration_says_what_needs_a_model_server(told: dict[str, Any]) -> None:
-    assert told["questions"][7]["error"]["code"] == "model_unavailable"
+def test_the_demonstration_lets_the_starter_model_speak(told: dict[str, Any]) -> None:
+    rewritten = told["questions"][7]
+    assert rewritten["answer"]["text"]
+    assert told["summary"]["without_model"] == 0
+
+
+def test_without_a_model_what_needs_one_says_so(run: Run, shown: Done) -> None:
+    done = run("ask", "Good morning!", "--demo", "--json", ROUTER_STARTER="false")
+    assert json.loads(done.stdout)["error"]["code"] == "model_unavailable"
 
 
 def test_a_second_demonstration_skips_what_is_unchanged_and_fits_a_plain_page(
