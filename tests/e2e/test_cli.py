@@ -145,9 +145,7 @@ def test_the_demonstration_refuses_margins_to_everybody_else(told: dict[str, Any
 
 
 def test_the_demonstration_lets_the_starter_model_speak(told: dict[str, Any]) -> None:
-    rewritten = told["questions"][7]
-    assert rewritten["answer"]["text"]
-    assert told["summary"]["without_model"] == 0
+    assert told["questions"][7]["answer"]["text"]
 
 
 def test_without_a_model_what_needs_one_says_so(run: Run, shown: Done) -> None:
