@@ -17,8 +17,10 @@ _PROBLEM: Final = 120
 def shown(figures: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Yield the parts of the report, from `router.evaluation.behaviour_report`."""
     rows = count(figures["n"], "row")
-    yield f"{plain(figures['adapter'])} on {rows} ({plain(figures['data'])}); in brackets 95 % "
-    yield "intervals, differences in pairs\n"
+    yield (
+        f"{plain(figures['adapter'])} on {rows} ({plain(figures['data'])}); in brackets 95 % "
+        "intervals, of differences in pairs\n"
+    )
     yield _table(figures)
     yield from _judges(figures)
     for role in ("adapter", *_ROLES):

@@ -7,12 +7,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from agents.behavioural import BehaviouralAgent
 from agents.hybrid import HybridAgent
 from backends.adapters import NAME, AdapterState
-from router.adapters import open_database, open_embedder, open_generator, open_reader
+from backends.shipped import ensure_shipped
+from router.adapters import (
+    host_of,
+    open_embedder,
+    open_generator,
+    open_reader,
+    open_registry,
+    shipped_adapters,
+)
 from router.errors import InvalidRequest, ModelUnavailable, UnknownModel, router_error
 from router.evaluation.behaviour import answer_all, served, with_adapter, without_adapter
 from router.evaluation.behaviour_report import report
@@ -163,31 +171,20 @@ async def opened(settings: Settings) -> AsyncIterator[Measuring]:
         ModelUnavailable: No model is connected.
         BackendError: A part cannot be opened.
     """
-    from backends.postgres import Limits, migrate
-    from backends.registry import open_registry
-
-    waits = settings.timeouts
-    limits = Limits(acquire_s=waits.database, connect_s=waits.database, statement_s=waits.database)
     async with AsyncExitStack() as stack:
         generator = await stack.enter_async_context(open_generator(settings))
         if generator is None:
             raise ModelUnavailable(
-                "No model is connected, so that no adapter can answer. Set ROUTER_VLLM_URL."
+                "No model is connected, so that no adapter can answer. Set ROUTER_VLLM_URL, or "
+                "turn the model that ships on with ROUTER_STARTER."
             )
         embedder = await stack.enter_async_context(open_embedder(settings))
         reader = await stack.enter_async_context(open_reader(settings, embedder))
-        url = await stack.enter_async_context(open_database(settings))
-        await migrate(url, schema=settings.database_schema)
-        registry = await stack.enter_async_context(
-            open_registry(url, schema=settings.database_schema, limits=limits)
-        )
-        yield Measuring(registry, generator, host_of(generator), reader, waits.request)
-
-
-def host_of(generator: Generator) -> AdapterHost | None:
-    """Return what loads adapters for this generator: a part of it, or it itself."""
-    loads = generator if hasattr(generator, "load") else getattr(generator, "host", None)
-    return cast("AdapterHost | None", loads)
+        registry = await stack.enter_async_context(open_registry(settings))
+        if not settings.vllm_url:
+            await ensure_shipped(registry, shipped_adapters())
+        within_s = settings.timeouts.request
+        yield Measuring(registry, generator, host_of(generator), reader, within_s)
 
 
 async def _found(registry: AdapterRegistry, named: str) -> Adapter:
