@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from backends.adapter_fields import check_spec
 from backends.adapters import AdapterSpec, AdapterState
 from backends.finetune.data import Findings, Rules, data_hash, examine
 from backends.finetune.examples import Example
 from backends.finetune.job import Job, Measured, Rival, longest_answer
 from backends.finetune.process import Event, run_job
 from backends.finetune.split import held_out
+from backends.generation import Sampling
 from router.finetune.bases import Base, find_base
 from router.finetune.forms import Form, read_form
 from router.finetune.general import general_prompts
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 ADAPTERS: Final = "adapters"
 REPORT: Final = "report.json"
+
+_QUESTIONS: Final = 48
+_QUESTION: Final = 500
+"""Characters; what is longer is a text with a question around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ async def check(order: Order, settings: Settings, told: Callable[[Event], None])
     """
     form, system = read_form(order.schema), order.instructions()
     base = await find_base(order.base, settings.home, told)
+    # What no registry would keep is better refused before the training than after it.
+    check_spec(replace(spec_of(order, base), schema=form.schema), where="The adapter")
     rows = await rows_of(order, settings, form, base, told)
     # RAFT's instructions hold the passages; what is the same for all is what the order says.
     alike = order.raft is None
@@ -169,8 +177,11 @@ def _side(one: Any) -> Side:
 def _report(
     checked: Checked, job: Job, measured: Measured, verdict: Verdict, live: Adapter | None
 ) -> Mapping[str, Any]:
-    compared = live is not None and not measured.against_base
-    against = live.served_as if live and compared else f"the base {checked.base.name}"
+    against = f"the base {checked.base.name}"
+    if live is not None and measured.against_base:
+        against += f" ({live.served_as} is for another base, which is not here)"
+    elif live is not None:
+        against = live.served_as
     return {
         "gate": {**verdict.as_json(), "against": against},
         "training": {
@@ -193,9 +204,11 @@ def _spec(checked: Checked, job: Job, report: Mapping[str, Any]) -> AdapterSpec:
     return replace(
         written,
         base_hash=checked.base.hash,
-        description=checked.order.description,
+        description=planned.description,
         examples=_questions(job.training),
         system_prompt=checked.system,
+        # As the gate has heard it.
+        sampling=Sampling(temperature=0.0),
         schema=checked.form.schema,
         prompting=planned.prompting,
         evidence_characters=planned.evidence_characters,
@@ -203,11 +216,14 @@ def _spec(checked: Checked, job: Job, report: Mapping[str, Any]) -> AdapterSpec:
     )
 
 
-def _questions(examples: Sequence[Example], most: int = 24) -> tuple[str, ...]:
-    """Return what rows ask, evenly from all of them: what the adapter is chosen by."""
-    step = max(1, len(examples) // most)
-    asked = dict.fromkeys(example.prompt[-1].content for example in examples[::step])
-    return tuple(asked)[:most]
+def _questions(examples: Sequence[Example]) -> tuple[str, ...]:
+    """Return what rows ask, evenly from all of them: what the adapter is chosen by.
+
+    Passages behind a question are no part of it.
+    """
+    step = max(1, len(examples) // _QUESTIONS)
+    asked = (row.prompt[-1].content.partition("\n\n[1] ")[0] for row in examples[::step])
+    return tuple(dict.fromkeys(one for one in asked if len(one) <= _QUESTION))[:_QUESTIONS]
 
 
 def _common(examples: Sequence[Example]) -> str:

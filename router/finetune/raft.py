@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from router.evaluation.benchmark import Benchmark
 
     Told: TypeAlias = Callable[[int, int], None]
+    Prompt: TypeAlias = tuple[Message, ...]
 
 NOT_FOUND: Final = "no passage with the answer was found"
 NOT_SHOWN: Final = "the answer is not in what the model reads"
@@ -73,11 +74,13 @@ class Raft:
 
     Attributes:
         examples: Rows to learn.
+        evidence: The passages of each row's prompt, as its marks number them.
         refusals: How many of them learn to say that there is no answer.
         dropped: Questions that gave no row, by reason.
     """
 
     examples: tuple[Example, ...]
+    evidence: Mapping[Prompt, tuple[Passage, ...]]
     refusals: int
     dropped: Mapping[str, int]
 
@@ -118,16 +121,18 @@ async def raft(
     async with _opened(corpus, given, settings) as (retrieval, lessons):
         maker = _Maker(retrieval, way, settings.passages)
         made: list[Example] = []
+        evidence: dict[Prompt, tuple[Passage, ...]] = {}
         refusals, dropped = 0, Counter[str]()
         for done, lesson in enumerate(lessons, start=1):
             found = await maker.row(lesson)
             if isinstance(found, Example):
                 made.append(found)
+                evidence[found.prompt] = maker.evidence
                 refusals += found.answer == NO_ANSWER
             else:
                 dropped[found] += 1
             told(done, len(lessons))
-    return Raft(tuple(made), refusals, dict(dropped.most_common()))
+    return Raft(tuple(made), evidence, refusals, dict(dropped.most_common()))
 
 
 @asynccontextmanager
@@ -182,13 +187,14 @@ def _lesson_of_row(example: Example) -> Lesson:
 
 
 class _Maker:
-    """Makes one row after the other."""
+    """Makes one row after the other; ``evidence`` has the passages of the last one."""
 
     def __init__(self, retrieval: Retrieval, way: Way, passages: int) -> None:
         self._retrieval = retrieval
         self._deep = retrieval.finder(CANDIDATES)
         self._way = way
         self._most = passages
+        self.evidence: tuple[Passage, ...] = ()
 
     async def row(self, lesson: Lesson) -> Example | str:
         """Return a row, or why there is none."""
@@ -203,6 +209,7 @@ class _Maker:
             return NOTHING_ELSE
         shown = _shown(evidence, right[:1] if with_it else [], others, self._most)
         request = await production_request(task, shown, self._way.spec, self._retrieval.asking)
+        self.evidence = request.evidence
         answer = await self._answer(lesson, request, right) if with_it else NO_ANSWER
         if not answer:
             return NOT_SHOWN

@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from agents.care import NO_ANSWER
+from agents.citations import CitationChecker
 from backends.adapters import AdapterSpec
-from backends.base import Message
+from backends.base import Message, Passage
 from backends.finetune.distil import Teaching, distil
 from backends.finetune.examples import Example, Problem, as_json, read_examples
 from backends.finetune.process import Event
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
     from router.finetune.forms import Form
     from router.finetune.order import Order
 
+Evidence: TypeAlias = Mapping[tuple[Message, ...], Sequence[Passage]]
+
 INVENTED: Final = "states what neither the prompt nor the passages state"
 UNCITED: Final = "a citation does not verify, or there is none"
 NO_USE: Final = "says that there is no answer, and there is one"
 
 _ROWS: Final = "rows.jsonl"
 _ANSWERS: Final = "teacher.jsonl"
+_NOT_YET: Final = f"sha256:{0:064x}"
 _BARE_BELOW: Final = 4_096
 _CHARACTERS_A_TOKEN: Final = 2
 
@@ -55,14 +59,16 @@ async def rows_of(
     work = settings.home / "finetune" / order.name
     examples = _given(order)
     made: dict[str, Any] = {}
+    evidence: Evidence = {}
     if order.raft is not None:
         from router.finetune.raft import Way, raft
 
         way = Way(spec_of(order, base), order.oracle, lambda one: _reads(base, one))
         found = await raft(order.raft, examples, way, settings, _phase(told, "making"))
-        examples, made["raft"] = found.examples, found.as_json()
+        examples, evidence, made["raft"] = found.examples, found.evidence, found.as_json()
     if order.teacher is not None:
-        examples, made["distil"] = await _taught(order, examples, form, work, told)
+        teaching = Teaching(work / _ANSWERS, doubts(form, evidence), form.schema)
+        examples, made["distil"] = await _taught(order, examples, teaching, told)
     path = work / _ROWS
     write_rows(path, examples)
     return Rows(path, made)
@@ -75,8 +81,9 @@ def spec_of(order: Order, base: Base) -> AdapterSpec:
         name=order.name,
         base=base.name,
         folder=base.folder,
-        weights_hash="",
+        weights_hash=_NOT_YET,
         rank=order.recipe.rank,
+        description=order.description,
         system_prompt=order.instructions(),
         prompting="bare" if little else "instructed",
         evidence_characters=min(12_000, _CHARACTERS_A_TOKEN * base.context),
@@ -90,29 +97,13 @@ def write_rows(path: Path, examples: Sequence[Example]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-async def _taught(
-    order: Order,
-    examples: Sequence[Example],
-    form: Form,
-    work: Path,
-    told: Callable[[Event], None],
-) -> tuple[Sequence[Example], Mapping[str, Any]]:
-    from backends.vllm import VllmGenerator
+def doubts(form: Form, evidence: Evidence) -> Callable[[Example], str]:
+    """Return what says why a teacher's answer is not to be learnt, else "".
 
-    assert order.teacher is not None, "the caller looked"
-    # That there is no answer needs no teacher.
-    refusals = [one for one in examples if one.answer == NO_ANSWER]
-    asked = [one for one in examples if one.answer != NO_ANSWER]
-    teaching = Teaching(work / _ANSWERS, _doubt(form, cited=order.raft is not None), form.schema)
-    teacher = order.teacher
-    async with VllmGenerator.open(teacher.url, model=teacher.model, api_key=teacher.key) as model:
-        if teacher.model is None:
-            await model.models()
-        found = await distil(asked, model, teaching, _phase(told, "asking"))
-    return [*found.examples, *refusals], found.as_json()
-
-
-def _doubt(form: Form, *, cited: bool) -> Callable[[Example], str]:
+    Args:
+        evidence: For each prompt its passages; answers to those say what they rest on, in marks
+            that verify as they must in service.
+    """
     from agents.fidelity import invented
     from agents.sources import Sources
 
@@ -121,12 +112,37 @@ def _doubt(form: Form, *, cited: bool) -> Callable[[Example], str]:
             return "broken format"
         if example.answer.rstrip(".") == NO_ANSWER:
             return NO_USE
-        if cited and "[" not in example.answer:
+        passages = evidence.get(example.prompt)
+        if passages is not None and form.schema is None and not _verified(example.answer, passages):
             return UNCITED
         sources = Sources(turn.content for turn in example.prompt)
         return INVENTED if invented(example.answer, sources) else ""
 
     return doubt
+
+
+async def _taught(
+    order: Order, examples: Sequence[Example], teaching: Teaching, told: Callable[[Event], None]
+) -> tuple[Sequence[Example], Mapping[str, Any]]:
+    from backends.vllm import VllmGenerator
+
+    assert order.teacher is not None, "the caller looked"
+    # That there is no answer needs no teacher.
+    refusals = [one for one in examples if one.answer == NO_ANSWER]
+    asked = [one for one in examples if one.answer != NO_ANSWER]
+    teacher = order.teacher
+    async with VllmGenerator.open(teacher.url, model=teacher.model, api_key=teacher.key) as model:
+        if teacher.model is None:
+            await model.models()
+        found = await distil(asked, model, teaching, _phase(told, "asking"))
+    return [*found.examples, *refusals], found.as_json()
+
+
+def _verified(answer: str, passages: Sequence[Passage]) -> bool:
+    checker = CitationChecker(passages)
+    for _ in [*checker.feed(answer), *checker.close()]:
+        pass
+    return bool(checker.citations) and not checker.removed
 
 
 def _given(order: Order) -> Sequence[Example]:
