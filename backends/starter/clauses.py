@@ -237,7 +237,7 @@ class Clauses:
 
 _ASIDE: Final = re.compile(r" (?:because|since|so that|and|but)\b[^A-Z0-9€£$@]*$")
 _PLURAL: Final = re.compile(r"(?:are|have|do|need|come)\b")
-_KEEPS_CAPITAL: Final = re.compile(r"I\b|[A-Z]{2}|[A-Z]\w* [A-Z]|[A-Z]\d")
+_KEEPS_CAPITAL: Final = re.compile(r"I\b|[A-Z]{2}|[A-Z]\d")
 _ONSETS: Final = tuple("b c d f g h k l m n p r s t v w br st tr pl gr sh ch".split())  # noqa: SIM905
 _VOWELS: Final = ("a", "e", "i", "o", "u", "ai", "ea", "oo")
 _CODAS: Final = ("", "", "n", "r", "l", "t", "s", "ck", "m")
@@ -246,6 +246,7 @@ the a an my our your we you it there this that they he she all every no some his
 those nobody everyone what when where which how who why is are did do does have can could will would
 please in on at for if and but so because as after before not it's we're you're they're there's
 that's he's she's we've you've they've we'll you'll it'll
+we'd you'd he'd she'd they'd
 """
 _SMALL: Final = frozenset(_STARTS.split())
 
@@ -253,6 +254,6 @@ _SMALL: Final = frozenset(_STARTS.split())
 def lower_first(text: str) -> str:
     """Return the text with a small letter in front, unless it is a name that stands there."""
     first = text.split(" ", 1)[0].strip(",.!?").lower()
-    if _KEEPS_CAPITAL.match(text) or first not in _SMALL:
+    if first not in _SMALL or _KEEPS_CAPITAL.match(text):
         return text
     return text[:1].lower() + text[1:]

@@ -96,14 +96,19 @@ def measure(
 def _compared(rows: Sequence[Exchange], answers: Sequence[str]) -> dict[str, Any]:
     pairs = list(zip(rows, answers, strict=True))
     with_slots = [(row, text) for row, text in pairs if slots_in(row.assistant)]
-    kept = sum(1 for row, text in with_slots if slots_in(row.assistant) == slots_in(text))
+    kept = sum(1 for row, text in with_slots if slots_in(row.assistant) <= slots_in(text))
+    made_up = sum(1 for row, text in pairs if not slots_in(text) <= slots_in(row.user))
+    wanted = sum(len(slots_in(row.assistant)) for row, _ in with_slots)
+    there = sum(len(slots_in(row.assistant) & slots_in(text)) for row, text in with_slots)
     return {
         "rows": len(rows),
         "exactly as the rules": _share(
             sum(row.assistant == text for row, text in pairs), len(rows)
         ),
         "rows with slots": len(with_slots),
-        "every slot kept": _share(kept, len(with_slots)),
+        "rows with every slot kept": _share(kept, len(with_slots)),
+        "slots kept": _share(there, wanted),
+        "rows with a slot made up": made_up,
     }
 
 
