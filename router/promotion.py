@@ -36,7 +36,11 @@ registry or servers are slow to answer takes a few."""
 PROBE_LIMIT_S: Final = 60.0
 """How long the answer to the probe may take; the first one under a schema takes vLLM 20 s."""
 
-PROBE_TOKENS: Final = 512
+PROBE_TOKENS: Final = 64
+"""So much of an answer shows that there is one."""
+PROBE_TOKENS_IN_FORM: Final = 512
+"""And so much of one that has to be whole."""
+
 ANYTHING: Final = "Hello, how are you?"
 """Asked where an adapter has no example."""
 
@@ -151,13 +155,14 @@ async def _probed(generator: Generator, adapter: Adapter, question: str) -> str:
         BackendError: It cannot be asked.
     """
     spec = adapter.spec
+    limit = PROBE_TOKENS if spec.schema is None else PROBE_TOKENS_IN_FORM
     task = Task(
         question=question,
         conversation=(Message("user", question),),
         principals=NOBODY,
         adapter=adapter.served_as,
         registered=adapter,
-        sampling=replace(spec.sampling, max_tokens=spec.sampling.max_tokens or PROBE_TOKENS),
+        sampling=replace(spec.sampling, max_tokens=min(limit, spec.sampling.max_tokens or limit)),
         schema=spec.schema,
     )
     try:

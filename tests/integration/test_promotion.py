@@ -199,7 +199,7 @@ async def test_a_version_that_a_server_refuses_changes_nothing(tmp_path: Path) -
 async def test_a_version_that_says_nothing_changes_nothing(tmp_path: Path) -> None:
     async with house(tmp_path) as held:
         for server in (held.one, held.two):
-            server.plan(Plan(words=" "))
+            server.plan(*[Plan(words=" ")] * 2)
         with pytest.raises(Refused, match="did not pass its probe"):
             await held.promote()
         await assert_untouched(held)
@@ -209,8 +209,17 @@ async def test_a_version_that_says_nothing_changes_nothing(tmp_path: Path) -> No
 async def test_a_version_that_breaks_its_schema_changes_nothing(tmp_path: Path, said: str) -> None:
     async with house(tmp_path, schema=SCHEMA) as held:
         for server in (held.one, held.two):
-            server.plan(Plan(words=said))
+            server.plan(*[Plan(words=said)] * 2)
         with pytest.raises(Refused, match="did not pass its probe"):
+            await held.promote()
+        await assert_untouched(held)
+
+
+async def test_a_version_that_finds_no_end_to_its_form_changes_nothing(tmp_path: Path) -> None:
+    async with house(tmp_path, schema=SCHEMA) as held:
+        for server in (held.one, held.two):
+            server.plan(*[Plan(words='{"ok": tr', finish="length")] * 2)
+        with pytest.raises(Refused, match="No end within 512 tokens"):
             await held.promote()
         await assert_untouched(held)
 
@@ -277,7 +286,7 @@ async def test_a_version_that_was_loaded_before_stays_loaded_when_its_probe_fail
         assert second is not None
         await held.generator.host.load(second)
         for server in (held.one, held.two):
-            server.plan(Plan(words=" "))
+            server.plan(*[Plan(words=" ")] * 2)
         with pytest.raises(Refused):
             await held.promote()
         assert held.served("voice@2") == [True, True]

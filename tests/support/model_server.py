@@ -36,6 +36,7 @@ class Plan:
         comments: Whether to send keep-alive comments between frames.
         piece: Send the stream in pieces of so many bytes.
         words: The answer, instead of the usual one.
+        finish: Why the answer ends.
         reason: Send this much reasoning before the answer.
     """
 
@@ -54,6 +55,7 @@ class Plan:
     comments: bool = False
     piece: int | None = None
     words: str | None = None
+    finish: str = "stop"
     reason: str = ""
 
 
@@ -399,7 +401,7 @@ def _whole(body: Mapping[str, object], plan: Plan) -> dict[str, object]:
             {
                 "index": 0,
                 "message": message,
-                "finish_reason": "tool_calls" if called else "stop",
+                "finish_reason": "tool_calls" if called else plan.finish,
             }
         ],
         "usage": _usage(body, plan) if plan.usage else None,
@@ -417,7 +419,7 @@ def _frames(body: Mapping[str, object], plan: Plan) -> list[str]:
     choices: list[list[dict[str, object]]] = [
         [{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas
     ]
-    choices[-1][0]["finish_reason"] = "tool_calls" if called else "stop"
+    choices[-1][0]["finish_reason"] = "tool_calls" if called else plan.finish
     head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": body["model"]}
     frames: list[dict[str, object]] = [head | {"choices": choice} for choice in choices]
     options = body.get("stream_options")

@@ -39,7 +39,7 @@ QUESTIONS = (
     "May boots be returned?",
     "What is a gift card worth?",
 )
-MAX_TOKENS = 24
+MAX_TOKENS = 16
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ async def measured(
     folders: Sequence[Path],
     *,
     rate: float = 20.0,
-    before_s: float = 4.0,
+    before_s: float = 3.0,
     after_s: float = 2.0,
     grace_s: float = 3.0,
 ) -> Swap:

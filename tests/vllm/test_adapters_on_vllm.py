@@ -78,9 +78,11 @@ async def house(server: LocalVllm) -> AsyncIterator[House]:
         spec = read_adapter(server.folder / "adapter", name="voice", base=server.base_model)
         house = House(server, registry, generator, await registry.add(spec))
         await house.promote(house.live)
-        yield house
-        for name in await house.served():
-            await generator.host.unload(name)
+        try:
+            yield house
+        finally:
+            for name in await house.served():
+                await generator.host.unload(name)
 
 
 async def assert_refused(held: House, adapter: Adapter, words: str) -> Refused:
@@ -157,7 +159,7 @@ async def test_another_base_is_refused_by_name_and_by_weights(local_vllm: LocalV
     async with house(local_vllm) as held:
         other = await held.add(local_vllm.folder / "second", base="Qwen/Qwen3-8B")
         await assert_refused(held, other, "trained from 'Qwen/Qwen3-8B'")
-        renamed = await held.add(local_vllm.folder / "second", base_hash="sha256:of-another")
+        renamed = await held.add(local_vllm.folder / "second", base_hash=f"sha256:{0:064x}")
         await assert_refused(held, renamed, "other weights")
         known = model_hash(local_vllm.folder / "base")
         await held.promote(await held.add(local_vllm.folder / "second", base_hash=known))
