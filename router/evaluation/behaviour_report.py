@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from router.evaluation.behaviour import Answered, Said
     from router.evaluation.held_out import BehaviourRow
-    from router.evaluation.style import StyleJudge
+    from router.evaluation.style import Judging
 
 PROBLEMS: Final = 5
 """Reasons for answers without their form that are told, the most frequent ones."""
@@ -32,7 +32,7 @@ _DIFFERENCES: Final = ("task", "style", "format", "faithful", "cited")
 def report(
     answered: Answered,
     names: Mapping[str, str],
-    judges: Mapping[str, StyleJudge],
+    judges: Mapping[str, Judging],
     *,
     schema: bool,
 ) -> dict[str, Any]:
@@ -48,16 +48,16 @@ def report(
     rows = answered.rows
     measure = measure_for([row.reference for row in rows], schema=schema)
 
-    def in_style(row: BehaviourRow, text: str) -> bool:
-        return judges[row.style].in_style(text, source=row.source)
+    def scored(answers: Sequence[Said]) -> list[Scores]:
+        pairs = list(zip(rows, answers, strict=False))
+        stock = _stock(pairs)
 
-    values = {
-        role: [
-            scores(row, said, measure, in_style)
-            for row, said in zip(rows, answered.said[name], strict=False)
-        ]
-        for role, name in names.items()
-    }
+        def in_style(row: BehaviourRow, text: str) -> bool:
+            return text not in stock and judges[row.style].in_style(text, source=row.source)
+
+        return [scores(row, said, measure, in_style) for row, said in pairs]
+
+    values = {role: scored(answered.said[name]) for role, name in names.items()}
     found: dict[str, Any] = {"adapter": names["adapter"], "n": len(rows)}
     for role, name in names.items():
         own = _figures(rows, values[role], answered.said[name], measure)
@@ -72,6 +72,14 @@ def report(
         for style, judge in judges.items()
     }
     return found
+
+
+def _stock(pairs: Sequence[tuple[BehaviourRow, Said]]) -> set[str]:
+    """Answers that were given to several wishes: well said perhaps, but said of none of them."""
+    wishes: dict[str, set[str]] = {}
+    for row, said in pairs:
+        wishes.setdefault(said.text, set()).add(row.wish)
+    return {text for text, asked in wishes.items() if len(asked) > 1}
 
 
 def _figures(
@@ -122,7 +130,7 @@ def _styles(rows: Sequence[BehaviourRow], values: Sequence[Scores]) -> dict[str,
     }
 
 
-def _judge(judge: StyleJudge, rows: Sequence[BehaviourRow]) -> dict[str, Any]:
+def _judge(judge: Judging, rows: Sequence[BehaviourRow]) -> dict[str, Any]:
     """How good a judge is, and what it says of what people wrote for these rows."""
     from_pairs = [row for row in rows if row.source]
     called = [judge.in_style(row.reference, source=row.source) for row in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -140,7 +140,11 @@ def rows_for(order: Order, adapter: Adapter) -> Sequence[BehaviourRow]:
         rows = read_rows(order.data)
     else:
         rows = shipped_rows(adapter.spec.name, adapter.spec.schema)
-    return rows if order.limit is None else some_of(rows, order.limit)
+    if order.limit is not None:
+        rows = some_of(rows, order.limit)
+    # What it is told of itself it may say.
+    told = (adapter.spec.system_prompt, adapter.spec.description)
+    return [replace(row, known=(*row.known, *told)) for row in rows]
 
 
 def judges_of(rows: Sequence[BehaviourRow]) -> Mapping[str, StyleJudge]:

@@ -1,7 +1,8 @@
 """What single answers are worth, beside their references. Pure; every figure is 0..1.
 
 - ``task``: the measure of the data (`router.tuning.answers`);
-- ``style``: 1 where a judge calls the answer one in the style that is asked for;
+- ``style``: 1 where a judge calls the answer one in the style that is asked for, and it was not
+  said to another wish as well: a refusal is formal, too;
 - ``format``: 1 where the answer has its form: it ends, is not empty, and satisfies its schema;
 - ``copied``: 1 where every number, date, name and code stands in the answer, to the letter, that
   the reference took over from what was said;
@@ -45,7 +46,7 @@ def scores(row: BehaviourRow, said: Said, measure: Measure, in_style: InStyle) -
         wanted = facts_wanted(row)
         copied = float(stands_in(wanted, words)) if wanted else None
         # What was never said cannot be false, but it is no answer either.
-        true = float(bool(words.strip()) and not invented(words, Sources(row.said)))
+        true = float(bool(words.strip()) and not invented(words, Sources([*row.said, *row.known])))
     return {
         "task": score(measure, words, row.reference),
         "style": float(bool(words.strip()) and in_style(row, words)) if row.style else None,

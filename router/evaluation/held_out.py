@@ -45,6 +45,8 @@ _STYLES_OF: Final[Mapping[str, Sequence[str]]] = {
     "tone": ("formal", "friendly", "short"),
 }
 _COLOUR: Final = "colour"
+_HOUSE: Final = ("Tarn & Teasel",)
+"""The sample retailer, whose name stands under its letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class BehaviourRow:
         evidence: Sentences that the answer rests on, numbered from 1; empty where it needs none.
         style: The manner that is asked for, empty where none is judged.
         source: What is to be said in that manner, where it is known apart from the wish.
+        known: What an answer may name besides, such as the house that it speaks for.
     """
 
     conversation: tuple[Message, ...]
@@ -73,6 +76,7 @@ class BehaviourRow:
     evidence: tuple[str, ...] = ()
     style: str = ""
     source: str = ""
+    known: tuple[str, ...] = ()
 
     @property
     def wish(self) -> str:
@@ -81,7 +85,7 @@ class BehaviourRow:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """Everything that an answer may repeat."""
+        """Everything that was said, evidence included."""
         return (*(turn.content for turn in self.conversation), *self.evidence)
 
 
@@ -118,14 +122,16 @@ def _rewrites(style: str) -> Iterator[BehaviourRow]:
     pairs = [pair for pair in written_pairs() if pair.style == style]
     for pair, asked in zip(pairs, cycle(_ASKED[style])):
         wish = asked.replace("{}", pair.source)
-        yield BehaviourRow(_turn(wish), pair.target, style=style, source=pair.source)
+        yield BehaviourRow(_turn(wish), pair.target, style=style, source=pair.source, known=_HOUSE)
 
 
 def _wishes(styles: Sequence[str]) -> Iterator[BehaviourRow]:
     for row in _lines("wishes_held_out.jsonl"):
         if row["skill"] in styles:
             evidence = tuple(row.get("evidence", ()))
-            yield BehaviourRow(_turn(row["wish"]), row["reference"], evidence, row["skill"])
+            yield BehaviourRow(
+                _turn(row["wish"]), row["reference"], evidence, row["skill"], known=_HOUSE
+            )
 
 
 def _colours(schema: Mapping[str, object]) -> Iterator[BehaviourRow]:

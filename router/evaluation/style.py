@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from router.errors import ConfigurationFault
 from router.evaluation.held_out import StylePair, written_pairs
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 FOLDS: Final = 10
 _SEED: Final = 7
+
+
+class Judging(Protocol):
+    """What judges a style, see `StyleJudge`."""
+
+    pairs: int
+    accuracy: float
+
+    def in_style(self, text: str, *, source: str = "") -> bool:
+        """Whether a text sounds as the targets do."""
+        ...
 
 
 class StyleJudge:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backends.base import Message
@@ -51,6 +53,13 @@ def test_facts_are_copied_to_the_letter_and_none_are_invented(
 
     assert (found["copied"], found["true"]) == (copied, true)
     assert found["faithful"] == copied * true
+
+
+def test_the_house_may_sign_its_letters_and_nobody_else() -> None:
+    ours = replace(row(), known=("Tarn & Teasel",))
+
+    assert judged(f"{REFERENCE} Yours, Tarn & Teasel.", ours)["true"] == 1.0
+    assert judged(f"{REFERENCE} Yours, Brook & Burn.", ours)["true"] == 0.0
 
 
 def test_a_number_within_a_longer_one_does_not_count() -> None:
@@ -117,3 +126,24 @@ def test_a_share_of_everything_still_has_an_interval() -> None:
     low, high = found["format"]["share_ci"]
     assert found["format"]["share"] == 1.0
     assert (low, high) == pytest.approx((0.5101, 1.0), abs=1e-4)  # Wilson: n / (n + z²)
+
+
+class AnyStyle:
+    """Takes every text for one in the style."""
+
+    pairs: int = 60
+    accuracy: float = 1.0
+
+    def in_style(self, text: str, *, source: str = "") -> bool:
+        return True
+
+
+def test_one_answer_to_several_wishes_is_in_no_style_however_it_sounds() -> None:
+    rows = [replace(row("Yes, gladly.", wish), style="formal") for wish in ("One", "Two", "Three")]
+    answers = [said("I rewrite texts."), said("I rewrite texts."), said("Indeed, three.")]
+
+    found = report(
+        Answered(rows, {"a@1": answers}), {"adapter": "a@1"}, {"formal": AnyStyle()}, schema=False
+    )
+
+    assert found["task"]["style"]["share"] == pytest.approx(1 / 3)
