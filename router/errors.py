@@ -201,6 +201,9 @@ def _refusal(error: backend.Refused) -> RouterError:
         return ConfigurationFault(str(error))
     if error.status == 404:
         return UnknownModel(str(error), field="model")
+    if error.backend == "starter model" and error.status in _REQUESTS_FAULT:
+        # Our own words about it, which tell nothing about an installation.
+        return InvalidRequest(str(error), field="messages" if error.status == 413 else None)
     if error.status is None or error.status in _REQUESTS_FAULT:
         return InvalidRequest(str(error), public=_TOO_MUCH)
     return ConfigurationFault(str(error))

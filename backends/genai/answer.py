@@ -138,7 +138,7 @@ def plan_for(request: GenerationRequest, form: ChatForm, context: int) -> Plan:
             "answer included.",
             backend=BACKEND,
             hint="Ask with less text, or connect a model server (ROUTER_VLLM_URL).",
-            status=400,
+            status=413,
         )
     wanted = USUAL_TOKENS if sampling.max_tokens is None else max(1, sampling.max_tokens)
     return Plan(

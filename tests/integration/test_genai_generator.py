@@ -171,7 +171,7 @@ async def test_a_prompt_without_room_for_an_answer_is_refused_with_numbers(tmp_p
         long = replace(REQUEST, messages=(Message("user", "x " * CONTEXT),))
         with pytest.raises(Refused, match=str(CONTEXT)) as refused:
             await generator.complete(long)
-        assert refused.value.status == 400
+        assert refused.value.status == 413
 
 
 async def test_an_answer_that_takes_too_long_is_ended(tmp_path: Path) -> None:
