@@ -16,6 +16,8 @@ from backends.genai import GenaiGenerator
 from backends.genai.merging import MAX_RANK
 from backends.lora import WEIGHTS
 from backends.memory.host import MemoryHost
+from backends.vllm import VllmGenerator
+from tests.support.model_server import model_server
 from tests.support.starter import make_adapter, make_starter
 
 OpenHost: TypeAlias = Callable[[Path], AbstractAsyncContextManager[AdapterHost]]
@@ -35,7 +37,17 @@ async def genai(folder: Path) -> AsyncIterator[AdapterHost]:
         yield generator.host
 
 
-every_host = pytest.mark.parametrize("opened", [in_memory, genai])
+@asynccontextmanager
+async def vllm(folder: Path) -> AsyncIterator[AdapterHost]:
+    async with model_server() as one, model_server() as two:
+        for server in (one, two):
+            server.models = [(BASE, None)]
+            server.max_lora_rank = MAX_RANK
+        async with VllmGenerator.open(f"{one.url},{two.url}") as generator:
+            yield generator.host
+
+
+every_host = pytest.mark.parametrize("opened", [in_memory, genai, vllm])
 
 
 def pirate(folder: Path, version: int = 1, *, rank: int = 4) -> Adapter:
