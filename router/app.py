@@ -24,6 +24,7 @@ from backends.base import DocumentStore, Embedder, Judge, Reranker
 from backends.errors import BackendError
 from backends.generation import Generator, ModelCard
 from backends.shipped import ensure_shipped
+from backends.trimming import give_back
 from router.adapters import (
     host_of,
     kept_in_order,
@@ -154,6 +155,7 @@ async def open_app(
         )
         await reading
         await importing
+        await asyncio.to_thread(give_back)
         from router.graph import build_graph
 
         yield App(

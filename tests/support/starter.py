@@ -232,6 +232,7 @@ def reciting() -> Mapping[str, Floats]:
     return tensors
 
 
+@cache
 def _other_beginning(rank: int) -> tuple[Floats, Floats]:
     """B (out, r) and A (r, in) of an adapter that says another first word."""
     import numpy as np
