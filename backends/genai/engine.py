@@ -16,6 +16,7 @@ from backends.errors import Garbled, Misconfigured, Refused
 from backends.genai.structured import Guidance
 from backends.genai.weights import BACKEND, Shape
 from backends.telemetry import without_telemetry
+from backends.trimming import give_back
 
 _MOST_QUOTED: Final = 200
 
@@ -64,13 +65,16 @@ class Engine:
         import onnxruntime_genai
 
         try:
-            return cls(onnxruntime_genai.Model(str(folder)), shape)
+            model = onnxruntime_genai.Model(str(folder))
         except RuntimeError as error:
             raise Misconfigured(
                 f"onnxruntime-genai cannot load {folder}: {_said(error)}.",
                 backend=BACKEND,
                 hint="Remove the folder; it is built again.",
             ) from error
+        # The weights were in memory twice: as they lie in the file, and as they are multiplied.
+        give_back()
+        return cls(model, shape)
 
     def begin(self, plan: Plan) -> Tokens:
         """Read the prompt.

@@ -140,12 +140,12 @@ def _spread(runs: Sequence[float]) -> str:
 
 
 def _memory() -> str:
-    """What this process holds, and has held at most, in megabytes."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    """What this process holds, and has held at most, in MiB."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if not _STATUS.exists():
-        return f"at most {most:.0f} MB"
+        return f"at most {most:.0f} MiB"
     held = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmRSS:"))
-    return f"{int(held.split()[1]) / 1000:.0f} MB, at most {most:.0f} MB"
+    return f"{int(held.split()[1]) / 1024:.0f} MiB, at most {most:.0f} MiB"
 
 
 def _say(line: str) -> None:
