@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
+from backends.starter.clauses import Clauses
 from backends.starter.exchange import Exchange
 from backends.starter.lexicon import capital, pairs, pick, read_lists
 
@@ -36,8 +37,9 @@ def held_out() -> dict[str, str]:
 class Colours:
     """Composes colour phrases; none of them is one of `held_out`."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
+    def __init__(self, clauses: Clauses) -> None:
+        self._clauses = clauses
+        self._rng: random.Random = clauses.rng
         words = read_lists("colours")
         self._words = {colour: words[colour] for colour in MASTER_COLOURS}
         self._lists = read_lists("colour_words")
@@ -110,16 +112,22 @@ class Colours:
         if rng.random() < 0.1 and colour not in ("gold", "silver", "multicolour"):
             second = pick(rng, self._lists["basics"])
             pattern = pick(rng, self._lists["patterns"]).replace("{b}", second)
-            goods = f" {pick(rng, self._lists['goods'])}" if rng.random() < 0.3 else ""
+            goods = f" {self._goods()}" if rng.random() < 0.3 else ""
             return self._cased(f"{phrase}{goods} {pattern}".replace(" ,", ","))
         if rng.random() < 0.06:
             return self._cased(f"{phrase}-ish{pick(rng, ('', ' tone', ' colour', ', almost'))}")
         text = pick(rng, self._lists["frames"])
         text = text.replace("{c}/{c}", "{c}").replace("{c}", phrase)
-        text = text.replace("{g}", pick(rng, self._lists["goods"]))
+        text = text.replace("{g}", self._goods())
         number = rng.choice((rng.randint(1, 99), rng.randint(100, 9999)))
         text = text.replace("{n}", f"{number:0{rng.choice((1, 2, 3))}d}")
         return self._cased(text)
+
+    def _goods(self) -> str:
+        """Return what has the colour; half of the time any noun, since it must not matter."""
+        if self._rng.random() < 0.5:
+            return pick(self._rng, self._lists["goods"])
+        return self._clauses.things() if self._rng.random() < 0.3 else self._clauses.thing()
 
     def _metal(self) -> tuple[str, str]:
         """Return metal, which is gold or silver whatever else the word means."""
@@ -160,9 +168,9 @@ class Colours:
         return self._cased(f"{text}{pick(rng, after)}"), "multicolour"
 
     def _spelt(self, word: str) -> str:
-        """Return the word, one time in four with a slip of the keys."""
+        """Return the word, three times in ten with a slip of the keys."""
         rng = self._rng
-        if len(word) < 5 or rng.random() >= 0.25:
+        if len(word) < 5 or rng.random() >= 0.3:
             return word
         at = rng.randint(1, len(word) - 2)
         roll = rng.random()

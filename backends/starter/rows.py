@@ -54,7 +54,7 @@ def _mixture(
     clauses = Clauses(rng, corpus)
     manners = Manners(clauses)
     tones, voices, talk = Tones(manners, rng), Voices(clauses, manners), Talk(clauses)
-    copying, colours = Copying(clauses), Colours(rng)
+    copying, colours = Copying(clauses), Colours(clauses)
     if name == BASE:
         return (
             (
@@ -67,7 +67,7 @@ def _mixture(
                 lambda: voices.hybrid(exercise("brand-voice")),
                 lambda: colours.exchange(exercise("attributes")),
             ),
-            (6, 4, 4, 20, 26, 9, 18, 13),
+            (5, 4, 4, 13, 20, 8, 18, 28),
         )
     system = SKILLS[name].system_prompt
     if name == "attributes":

@@ -181,7 +181,7 @@ class Voices:
         if form and rng.random() < 0.25:
             bare = _tidy(self._clauses.fill(wish, **{**blanks, "form": lambda: ""}))
             asked = f"{capital(form.strip(' ,'))}: {bare}"
-        evidence = self._evidence(goods, noun, verb)
+        evidence = self._evidence(goods, noun, verb, items)
         shown = "\n".join(f"[{number}] {line}" for number, line in evidence.lines)
         greeted = name if "{name}" in wish else ""
         short = "short" in mood or "brief" in mood
@@ -207,9 +207,12 @@ class Voices:
             ), 1
         return f"{pick(rng, (' in', ' in', ' as', ', in'))} {count}{mood}{what}", many
 
-    def _evidence(self, goods: str, noun: str, verb: str) -> Evidence:
+    def _evidence(self, goods: str, noun: str, verb: str, items: int) -> Evidence:
         rng = self._rng
         count = rng.choices((1, 2, 3, 4, 5), (20, 25, 27, 18, 10))[0]
+        if items in (2, 3, 4) and rng.random() < 0.6:
+            # That a number is asked for shows only where there is more than that.
+            count = rng.randint(items, 5)
         useful = self._useful(count, goods, noun, verb)
         count = len(useful)
         beside = []
