@@ -33,6 +33,9 @@ _QUIET: Final = {
     "PYTHONUNBUFFERED": "1",
 }
 _OFFLINE: Final = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+_PATIENT: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads that wait sleep: spinning, they took a small model fifty times as long beside others."""
+
 _STOP_WITHIN_S: Final = 120.0
 _MAX_EVENT: Final = 64_000_000
 _LAST_WORDS: Final = 400
@@ -104,7 +107,7 @@ async def _started(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=PIPE,
             stderr=log,
-            env={**os.environ, **environment, "PYTHONPATH": _import_path()},
+            env={**_PATIENT, **os.environ, **environment, "PYTHONPATH": _import_path()},
             limit=_MAX_EVENT,
             # Ctrl-C reaches us alone, and we hand it on once.
             start_new_session=True,

@@ -10,6 +10,8 @@ from typing import Any, Final
 _LORA_RATE: Final = 5e-4
 _RATE_WIDTH: Final = 2_000
 _RATE_POWER: Final = 0.781
+_STEPS: Final = 200
+_FEWEST, _MOST = 3, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Recipe:
             that it needs.
         alpha: Its scale; what is learnt counts alpha / rank.
         dropout: On the LoRA's input while training.
-        epochs: Times each row is seen.
+        epochs: Times each row is seen; None for what suits their number (`epochs_for`).
         learning_rate: Peak, after a short warm-up and before a linear decline; None for what suits
             the base's width (`rate_for`).
         batch: Rows a step.
@@ -34,9 +36,9 @@ class Recipe:
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.0
-    epochs: int = 6
+    epochs: int | None = None
     learning_rate: float | None = None
-    batch: int = 8
+    batch: int = 16
     rehearsal: float = 0.25
     quantised: bool = False
     seed: int = 7
@@ -54,7 +56,8 @@ class Trained:
     Attributes:
         steps: All of them, also those of a run that was resumed.
         resumed_at: The step that it went on from; 0 for a fresh start.
-        loss: Mean over the last epoch, in nats per token.
+        epochs: Times each row was seen.
+        loss: Mean over the last sixth of the steps, in nats per token.
         parameters: How many were trained.
         device: Where.
         precision: The numbers that it was computed in.
@@ -62,6 +65,7 @@ class Trained:
 
     steps: int
     resumed_at: int
+    epochs: int
     loss: float
     seconds: float
     parameters: int
@@ -71,6 +75,11 @@ class Trained:
     def as_json(self) -> dict[str, Any]:
         """Return it for a report."""
         return asdict(self)
+
+
+def epochs_for(rows: int, batch: int) -> int:
+    """Return 3 to 10 epochs: some two hundred steps where rows are few, 3 where they are many."""
+    return max(_FEWEST, min(_MOST, -(-_STEPS * batch // rows)))
 
 
 def rate_for(width: int) -> float:

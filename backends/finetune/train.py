@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +15,7 @@ from backends.errors import Refused
 from backends.finetune.bases import linear_layers, open_base, open_tokenizer, require_extra
 from backends.finetune.encode import encoded
 from backends.finetune.examples import Example
-from backends.finetune.recipe import Recipe, Trained, rate_for
+from backends.finetune.recipe import Recipe, Trained, epochs_for, rate_for
 
 CHECKPOINTS: Final = "checkpoints"
 METRICS: Final = "training.jsonl"
@@ -89,6 +89,8 @@ def train_adapter(
     began = perf_counter()
     tokenizer = open_tokenizer(run.base)
     model = open_base(run.base, quantised=recipe.quantised)
+    epochs = recipe.epochs or epochs_for(len(examples), recipe.batch)
+    recipe = replace(recipe, epochs=epochs)
     trainer = _trainer(model, tokenizer, examples, recipe, run)
     watch = _watch(told, stopping, run.out / METRICS, fresh=checkpoint is None)
     trainer.add_callback(watch)
@@ -99,6 +101,7 @@ def train_adapter(
     trained = Trained(
         steps=int(trainer.state.global_step),
         resumed_at=int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0,
+        epochs=epochs,
         loss=_last_loss(trainer.state.log_history, done.training_loss),
         seconds=perf_counter() - began,
         parameters=sum(one.numel() for one in adapted.parameters() if one.requires_grad),
@@ -137,6 +140,7 @@ def _trainer(
     torch: Any = import_module("torch")
     cuda = torch.cuda.is_available()
     batch = min(recipe.batch, len(examples))
+    assert recipe.epochs is not None, "the caller has chosen"
     steps = recipe.epochs * -(-len(examples) // batch)
     arguments = trl.SFTConfig(
         output_dir=str(run.out / CHECKPOINTS),

@@ -102,9 +102,16 @@ def finetune(
         typer.Option("--alpha", min=1, max=4096, help="Its scale; twice the rank without it."),
     ] = None,
     epochs: Annotated[
-        int, typer.Option("--epochs", min=1, max=1000, help="Times each row is seen.")
-    ] = 6,
-    batch: Annotated[int, typer.Option("--batch", min=1, max=4096, help="Rows a step.")] = 8,
+        int | None,
+        typer.Option(
+            "--epochs",
+            metavar="N",
+            min=1,
+            max=1000,
+            help="Times each row is seen; without it 3 to 10, more where rows are few.",
+        ),
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=4096, help="Rows a step.")] = 16,
     learning_rate: Annotated[
         float | None,
         typer.Option(

@@ -86,8 +86,9 @@ def show_made(made: Made, *, promoted: bool) -> Iterator[RenderableType]:
     """Yield what came of it, part by part."""
     training, gate = made.report["training"], made.report["gate"]
     yield (
-        f"\n{training['steps']} steps on {training['device']} in {training['seconds']:.0f} s, last "
-        f"loss {training['loss']:.3f}; {training['rows']} rows, {training['rehearsed']} rehearsed"
+        f"\n{training['epochs']} epochs, {training['steps']} steps on {training['device']} in "
+        f"{training['seconds']:.0f} s, last loss {training['loss']:.3f}; {training['rows']} rows, "
+        f"{training['rehearsed']} rehearsed"
     )
     yield (
         f"measured by {gate['measure']} on {count(gate['rows'], 'row')} held out, against "

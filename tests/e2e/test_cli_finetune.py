@@ -60,8 +60,8 @@ def test_the_examples_that_ship_have_no_problem(run: Run) -> None:
     found = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     assert found["data"]["problems"] == []
-    assert found["data"]["examples"] == 180
-    assert set(found["data"]["labels"].values()) == {30}
+    assert found["data"]["examples"] == 300
+    assert set(found["data"]["labels"].values()) == {50}
 
 
 def test_bad_data_is_a_table_with_lines_and_nothing_is_trained(
@@ -104,7 +104,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 
 @needs_extra
 def test_a_stopped_training_goes_on_and_its_adapter_goes_live(home: Path, run: Run) -> None:
-    order = [sys.executable, "-m", "router", *ORDER, "--promote", "--json"]
+    order = [sys.executable, "-m", "router", *ORDER, "--epochs", "5", "--promote", "--json"]
     with subprocess.Popen(
         order,
         env=environment(home),

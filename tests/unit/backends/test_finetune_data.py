@@ -14,7 +14,7 @@ from backends.errors import Refused
 from backends.finetune.data import Findings, Rules, data_hash, examine, label_counts
 from backends.finetune.examples import MAX_LINE, Example, as_json, normalised, read_examples
 from backends.finetune.lengths import histogram
-from backends.finetune.recipe import Recipe, rate_for
+from backends.finetune.recipe import Recipe, epochs_for, rate_for
 from backends.finetune.secrecy import addresses, secrets
 from backends.finetune.split import held_out
 
@@ -297,6 +297,10 @@ def test_two_rows_are_one_to_learn_and_one_to_measure() -> None:
 def test_narrow_models_learn_at_a_higher_rate() -> None:
     assert rate_for(256) == pytest.approx(2.49e-3, rel=0.01)
     assert rate_for(4096) == pytest.approx(2.86e-4, rel=0.01)
+
+
+def test_few_rows_are_seen_more_often() -> None:
+    assert [epochs_for(rows, 16) for rows in (10, 300, 500, 1_000, 100_000)] == [10, 10, 7, 4, 3]
 
 
 def test_a_fingerprint_changes_with_recipe_data_and_base() -> None:
