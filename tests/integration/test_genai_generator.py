@@ -214,13 +214,18 @@ def test_an_answer_that_nobody_wants_ends_with_the_token_in_the_making(tmp_path:
 async def test_cancelling_gives_the_place_to_the_next(tmp_path: Path) -> None:
     async with babbler(tmp_path, max_waiting=0) as generator:
         for _ in range(6):
-            task = asyncio.create_task(generator.complete(REQUEST))
-            async with aclosing(generator.stream(REQUEST)) as chunks:
-                await anext(chunks)
+            begun = asyncio.Event()
+            task = asyncio.create_task(read(generator, begun))
+            await begun.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
         assert (await generator.complete(asking(max_tokens=3))).usage.output_tokens == 3
+
+
+async def read(generator: GenaiGenerator, begun: asyncio.Event) -> None:
+    async for _ in generator.stream(REQUEST):
+        begun.set()
 
 
 async def test_an_answer_ends_with_the_adapter_that_it_began_with(tmp_path: Path) -> None:
