@@ -64,7 +64,8 @@ async def test_a_question_is_decided_as_the_router_decides_it(
         questions, Settings(home=home), lambda *one: phases.append(one), disturbed=True
     )
 
-    settings = Settings(home=home, database_url=SecretStr(database_url))
+    # Who speaks is chosen where somebody answers, and the evaluation lets nobody answer.
+    settings = Settings(home=home, database_url=SecretStr(database_url), starter=False)
     async with Router.open(settings) as router:
         routers = [await router.decide(question.conversation) for question in questions]
         spanish = [
