@@ -103,7 +103,8 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 
 
 @pytest.mark.xfail(
-    strict=True,
+    # Not strict: where the stop falls decides what is learnt, and so on which side of the gate.
+    strict=False,
     reason="the gate is right: on the shipped starter the tickets are not learnt well enough yet",
 )
 @needs_extra
