@@ -103,7 +103,8 @@ class Clauses:
     def natural(self) -> Clause:
         """Return a statement from the corpus."""
         text = pick(self.rng, self.corpus.statements)[:-1]
-        return Clause("statement", lower_first(text))
+        plural = _PLURAL_FIRST.match(text)
+        return Clause("statement", text[0].lower() + text[1:] if plural else lower_first(text))
 
     def subject(self, *, owner: str | None = None) -> str:
         """Return what a clause in the singular is about."""
@@ -215,8 +216,8 @@ class Clauses:
     def _fact(self) -> Clause:
         if self.rng.random() < 0.25:
             said = self._of("plurals of facts")
-            owner = pick(self.rng, ("your", "the", "our", "all"))
-            return Clause("fact", self.fill(f"{owner} {{things}} {said}"), tail=self._tail(0.2))
+            owner = pick(self.rng, ("your ", "the ", "our ", "all ", "", "", f"{self.kind()} "))
+            return Clause("fact", self.fill(f"{owner}{{things}} {said}"), tail=self._tail(0.2))
         return Clause(
             "fact", f"{self.subject()} {self.fill(self._of('facts'))}", "", self._tail(0.2)
         )
@@ -237,6 +238,9 @@ class Clauses:
 
 _ASIDE: Final = re.compile(r" (?:because|since|so that|and|but)\b[^A-Z0-9€£$@]*$")
 _PLURAL: Final = re.compile(r"(?:are|have|do|need|come)\b")
+_PLURAL_FIRST: Final = re.compile(
+    r"[A-Z][a-z]+s (?:[a-z]+ ){0,3}(?:are|have|must|may|can|cannot|need|will)\b"
+)
 _KEEPS_CAPITAL: Final = re.compile(r"I\b|[A-Z]{2}|[A-Z]\d")
 _ONSETS: Final = tuple("b c d f g h k l m n p r s t v w br st tr pl gr sh ch".split())  # noqa: SIM905
 _VOWELS: Final = ("a", "e", "i", "o", "u", "ai", "ea", "oo")

@@ -93,7 +93,7 @@ class Colours:
     def _word(self, colour: str) -> str:
         """Return a name of the colour; those that stand first are the commonest."""
         words = self._words[colour]
-        return words[int(len(words) * self._rng.random() ** 1.7)]
+        return words[int(len(words) * self._rng.random() ** 1.4)]
 
     def _modified(self, phrase: str) -> str:
         rng = self._rng

@@ -17,6 +17,7 @@ FILES: Final = (
     "seeds_four",
     "seeds_five",
     "seeds_six",
+    "seeds_seven",
     "single",
     "triples",
 )
@@ -25,7 +26,9 @@ FILES: Final = (
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _STATEMENT = re.compile(
     r"(?:I|We|The|My|Our|It|There|You|This|That|They|He|She|Your|A|An|All|Every|No|Some|His|Her|"
-    r"Their|These|Those|Nobody|Everyone)(?:'\w+)? [^\"“”„:;{}()\[\]<>|*_/=#]{12,150}\."
+    r"Their|These|Those|Nobody|Everyone|If|When|After|Before|For|In|On|At|One|Two|"
+    r"Each|Both|Most|Many|Only|[A-Z][a-z]+s(?: [a-z]+){0,3} (?:are|have|must|may|can|cannot|need|"
+    r"will))(?:'\w+)? [^\"“”„:;{}()\[\]<>|*_/=#]{12,150}\."
 )
 _NOUN = re.compile(
     r"\b(?:[Tt]he|[Aa]|[Mm]y|[Oo]ur|[Yy]our) ([a-z]{3,14})(?= (?:is|was|of|in|for|on|at|has|from|"

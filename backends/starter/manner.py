@@ -15,6 +15,8 @@ from typing import Final
 
 from backends.starter.clauses import Clause, Clauses, Kind
 from backends.starter.lexicon import pairs, pick, read_lists
+from backends.starter.padding import Padding
+from backends.starter.policies import Policies
 from backends.starter.wording import (
     behind_greeting,
     chained,
@@ -46,11 +48,28 @@ class Message:
     thanks: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a clause stands in a warm answer.
+
+    Attributes:
+        first: In front of all.
+        last: Behind all, in an answer that may be long.
+        sorry: Behind one that said sorry.
+    """
+
+    first: bool
+    last: bool
+    sorry: bool
+
+
 class Manners:
     """Says a message in one manner or another."""
 
-    def __init__(self, clauses: Clauses) -> None:
+    def __init__(self, clauses: Clauses, policies: Policies) -> None:
         self._clauses = clauses
+        self._policies = policies
+        self._padding = Padding(clauses.rng)
         self._rng: random.Random = clauses.rng
         self._lists = read_lists("manner")
         self._contractions = pairs(self._lists["contractions"])
@@ -58,8 +77,6 @@ class Manners:
         self._casual = {
             right: left for left, right in self._formal.items() if left not in _ODD | _ODD_TOO
         }
-        wordy = pairs(self._lists["wordy pairs"])
-        self._padded = {key: wordy[key] for key in _PADS}
         good = sorted(self._lists["good news"], key=len, reverse=True)
         self._good = re.compile(rf" (?:{'|'.join(good)})\b")
         self._expansions = {right: left for left, right in self._contractions.items()}
@@ -68,11 +85,14 @@ class Manners:
         """Return a message of up to ``most`` clauses."""
         rng = self._rng
         count = rng.choices((1, 2, 3), (45, 40, 15))[0]
-        clauses = tuple(self._clauses.clause() for _ in range(min(count, most)))
+        clauses = tuple(self._clause() for _ in range(min(count, most)))
         greets = rng.choices(("", "all", "someone", "name"), (40, 25, 15, 20))[0]
         if greets == "name":
             greets = pick(rng, self._clauses.lists["first"])
         return Message(clauses, greets, apology=rng.random() < 0.25, thanks=rng.random() < 0.3)
+
+    def _clause(self) -> Clause:
+        return self._policies.clause() if self._rng.random() < 0.15 else self._clauses.clause()
 
     # Sources
 
@@ -119,17 +139,9 @@ class Manners:
         rng = self._rng
         said = [neutral_greeting(message.greets)] if message.greets else []
         for at, clause in enumerate(message.clauses):
-            text = replaced(clause.full, self._padded) if rng.random() < 0.5 else clause.full
-            if clause.kind == "imperative":
-                said.append(put(self._of("wordy requests"), clause.full))
-            elif clause.kind in ("prohibition", "question"):
-                said.append(sentence(text, "?" if clause.kind == "question" else "."))
-            else:
-                text = f"we are not able to {clause.full}" if clause.kind == "refusal" else text
-                lead = at == 0 or rng.random() < 0.4
-                said.append(sentence(f"{self._of('wordy leads')} {text}" if lead else text))
-        if rng.random() < 0.5:
-            said.append(self._of("wordy ends"))
+            said.append(self._padding.padded(clause, lead=at == 0))
+        if rng.random() < 0.3:
+            said.append(self._padding.courtesy())
         return " ".join(said)
 
     def cold(self, message: Message) -> str:
@@ -149,7 +161,7 @@ class Manners:
             if clause.kind in ("imperative", "prohibition"):
                 said.append(f"Please {text}.")
             elif clause.kind == "question":
-                said.append(sentence(text, "?"))
+                said.append(sentence(text if short else f"may we ask: {text}", "?"))
             else:
                 if clause.kind == "refusal":
                     text = f"we are unable to {text}"
@@ -172,7 +184,8 @@ class Manners:
             said.append(_FRIENDLY[clause.kind](text, at == 0 and not short))
         if message.apology and not short:
             said.append("Sorry about that.")
-        said[0] = lower_start(said[0])
+        begins_small = not message.clauses[0].text[:1].isupper()
+        said[0] = f"{said[0][0].lower()}{said[0][1:]}" if begins_small else lower_start(said[0])
         said.append("Thanks so much!" if _asks(message) or message.thanks else "Have a lovely day!")
         return f"{greeting} {' '.join(said)}"
 
@@ -196,28 +209,30 @@ class Manners:
         for at, clause in enumerate(message.clauses):
             last = at == len(message.clauses) - 1
             text = self._mapped(clause.brief if short else clause.full, {})
-            said.append(self._kind(clause.kind, text, sorry=sorry, last=last and not short))
+            place = Place(first=at == 0, last=last and not short, sorry=sorry)
+            said.append(self._kind(clause.kind, text, place))
             sorry = sorry or clause.kind in ("problem", "refusal")
         if not short:
             said.append("Thank you for your patience." if sorry else "We are glad to help.")
         return " ".join(said)
 
-    def _kind(self, kind: Kind, text: str, *, sorry: bool, last: bool) -> str:
+    def _kind(self, kind: Kind, text: str, place: Place) -> str:
         if kind == "problem":
             return sentence(
-                f"it is a pity, too, that {text}" if sorry else f"we are sorry that {text}"
+                f"it is a pity, too, that {text}" if place.sorry else f"we are sorry that {text}"
             )
         if kind == "refusal":
             return f"We cannot {text}, but we can look for another way together with you."
         if kind == "accusation":
             return sentence(f"it seems that {text}")
         if kind in ("imperative", "prohibition"):
-            hand = ", and write to us any time if you need a hand" if last else ""
+            hand = ", and write to us any time if you need a hand" if place.last else ""
             return f"Please {text}{hand}."
         if kind == "question":
             return f"May we ask: {text}?"
-        good = kind == "fact" and self._good.search(text)
-        return sentence(f"{'good news:' if good else 'just so you know,'} {text}")
+        if kind == "fact" and self._good.search(text):
+            return sentence(f"good news: {text}")
+        return sentence(f"just so you know, {text}" if place.first else text)
 
     def _spoken(self, clause: Clause) -> str:
         if clause.kind == "refusal":
@@ -274,6 +289,10 @@ class Manners:
 
     def _curt(self, clause: Clause) -> str:
         text = clause.full
+        bare = _BARE.match(text)
+        if bare and self._rng.random() < 0.5:
+            # As notes are written in a hurry: "Order ready." is "the order is ready".
+            return sentence(f"{bare[1]} {text[bare.end() :]}", pick(self._rng, (".", ".", "", "!")))
         if self._rng.random() < 0.3:
             text = self._contracted(text)
         if clause.kind == "imperative":
@@ -342,8 +361,8 @@ _DROPPED: Final = (
 )  # fmt: skip
 """What a sentence begins with, and what is left of it where nobody says who."""
 
-_PADS: Final = ("because", "before", "about", "until", "if", "every", "next week", "will be")
 _REGRET: Final = "We apologise for the inconvenience."
+_BARE: Final = re.compile(r"the ((?:[\w<>-]+ ){0,3}[\w<>-]+) (?:is|are) (?=\w)")
 _GROUP: Final = re.compile(r"team|guys|all\b|everyone|everybody|folks", re.IGNORECASE)
 _AUXILIARY: Final = re.compile(
     r"\b(?:is|are|was|has|have|will|can|cannot|do not|does not|am|I'm|we're|it's|don't|isn't"

@@ -21,6 +21,7 @@ from backends.starter.copying import Copying
 from backends.starter.corpus import Corpus, read_corpus
 from backends.starter.exchange import Exchange
 from backends.starter.manner import Manners
+from backends.starter.policies import Policies
 from backends.starter.skills import SKILLS
 from backends.starter.talk import Talk
 from backends.starter.tone import MANNERS, ORDINARY, Tones
@@ -52,8 +53,9 @@ def _mixture(
     name: str, rng: random.Random, corpus: Corpus
 ) -> tuple[Sequence[Composer], Sequence[float]]:
     clauses = Clauses(rng, corpus)
-    manners = Manners(clauses)
-    tones, voices, talk = Tones(manners, rng), Voices(clauses, manners), Talk(clauses)
+    policies = Policies(clauses)
+    manners = Manners(clauses, policies)
+    tones, voices, talk = Tones(manners, rng), Voices(clauses, manners, policies), Talk(clauses)
     copying, colours = Copying(clauses), Colours(clauses)
     if name == BASE:
         return (

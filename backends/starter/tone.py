@@ -6,7 +6,7 @@ import random
 from typing import Final, Literal, TypeAlias, get_args
 
 from backends.starter.exchange import Exchange, slotted
-from backends.starter.lexicon import capital, pick
+from backends.starter.lexicon import capital, pick, read_lists
 from backends.starter.manner import Manners, Message
 
 Manner: TypeAlias = Literal[
@@ -107,6 +107,7 @@ class Tones:
     def __init__(self, manners: Manners, rng: random.Random) -> None:
         self._manners = manners
         self._rng = rng
+        self._lists = read_lists("tone")
 
     def exchange(self, manner: Manner, system: str = "") -> Exchange:
         """Return one for a manner."""
@@ -115,7 +116,7 @@ class Tones:
             source = self._source(message, manner)
             target = self.target(message, manner)
             row = slotted(self._wish(manner, source), target, system)
-            if row is not None and len(row.user) < 420 and source != target:
+            if row is not None and len(row.user) < 480 and source != target:
                 return row
 
     def target(self, message: Message, manner: Manner) -> str:
@@ -136,13 +137,15 @@ class Tones:
         if manner.startswith("friendly"):
             return self._manners.stiff(message) if roll < 0.7 else self._manners.plain(message)
         if manner == "short":
-            if roll < 0.45:
+            if roll < 0.7:
                 return self._manners.wordy(message)
-            return self._manners.informal(message) if roll < 0.75 else self._manners.stiff(message)
+            return self._manners.informal(message) if roll < 0.85 else self._manners.stiff(message)
         return self._manners.cold(message) if roll < 0.85 else self._manners.stiff(message)
 
     def _wish(self, manner: Manner, source: str) -> str:
         rng = self._rng
+        if rng.random() < 0.45:
+            return self._loosely(manner, source)
         adjective = pick(rng, ADJECTIVES[manner])
         article = "an" if adjective[0] in "aeiou" else "a"
         noun = adjective if adjective.startswith("a ") else f"{article} {adjective}"
@@ -165,6 +168,27 @@ class Tones:
             if rng.random() < 0.9
             else text.replace("{q}", quoted)
         )
+
+    def _loosely(self, manner: Manner, source: str) -> str:
+        """Ask as people type: a word or two, where it goes, the text before or behind."""
+        rng = self._rng
+        first = manner.split(" ", 1)[0]
+        said = pick(rng, self._lists[first]).replace("{o}", pick(rng, ("this", "it", *_OBJECTS)))
+        if " " in manner:
+            said = f"{said} {pick(rng, self._lists['short too'])}"
+        if rng.random() < 0.4:
+            context = pick(rng, self._lists["contexts"])
+            said = f"{context} {capital(said) if context.endswith('.') else said}"
+        if rng.random() < 0.3:
+            said = f"{said} {pick(rng, self._lists['afters'])}"
+        said = said.replace(" ,", ",").replace(" !!", "!!")
+        said = capital(said) if rng.random() < 0.6 else said
+        quoted = pick(rng, _QUOTES).format(source)
+        if rng.random() < 0.15:
+            gap = pick(rng, (" ", "\n", "\n\n", " - ", " -> "))
+            return f"{quoted}{gap}{said}"
+        joint = pick(rng, self._lists["joints"]).replace("/", "\n")
+        return f"{said}{joint} {quoted}".replace("\n ", "\n").replace("  ", " ")
 
 
 MANNERS: Final[tuple[Manner, ...]] = get_args(Manner)

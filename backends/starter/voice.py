@@ -10,8 +10,9 @@ from typing import Final
 
 from backends.starter.clauses import Clauses
 from backends.starter.exchange import Exchange, slotted
-from backends.starter.lexicon import capital, pairs, pick, read_lists
+from backends.starter.lexicon import capital, pairs, pick
 from backends.starter.manner import Manners
+from backends.starter.policies import Policies
 
 CLOSE: Final = "Warm regards, your Tarn & Teasel team"
 """How every reply to a customer ends, as the sample retailer's guide for replies has it."""
@@ -37,12 +38,12 @@ class Evidence:
 class Voices:
     """Composes replies in the brand voice."""
 
-    def __init__(self, clauses: Clauses, manners: Manners) -> None:
+    def __init__(self, clauses: Clauses, manners: Manners, policies: Policies) -> None:
         self._clauses = clauses
         self._manners = manners
         self._rng: random.Random = clauses.rng
-        self._lists = read_lists("policies")
-        self._verbs = pairs(self._lists["verbs"])
+        self._policies = policies
+        self._lists = policies.lists
         self._losses = pairs(self._lists["losses"])
 
     def reply(self, system: str = "") -> Exchange:
@@ -159,20 +160,23 @@ class Voices:
         rng = self._rng
         audience = rng.choices(("customer", "colleague", "team", "open"), (50, 18, 14, 18))[0]
         wish = pick(rng, self._lists[f"{audience} wishes"])
-        goods, noun = self._goods(), pick(rng, self._lists["nouns"])
-        verb = pick(rng, tuple(self._verbs))
+        goods, noun = self._policies.goods(), pick(rng, self._lists["nouns"])
+        verb = pick(rng, tuple(self._policies.verbs))
         name = self._clauses.name()
-        form, items = self._form()
+        form, items = self._form() if "{form}" in wish else ("", 0)
         mood = pick(rng, self._lists["moods"])
         blanks: dict[str, Callable[[], str]] = {
             "goods": lambda: goods,
             "noun": lambda: noun,
             "v": lambda: verb,
-            "pp": lambda: self._verbs[verb],
+            "pp": lambda: self._policies.verbs[verb],
             "mood": lambda: mood,
             "name": lambda: name,
             "form": lambda: form,
             "q": lambda: pick(rng, self._lists["questions"]),
+            "dq": lambda: pick(rng, self._lists["direct questions"]),
+            "problem": lambda: self._clauses.trouble()[1],
+            "proof": lambda: pick(rng, self._lists["proofs"]),
             "t": lambda: pick(rng, self._lists["topics"]),
         }
         asked = _tidy(self._clauses.fill(wish, **blanks))
@@ -219,8 +223,12 @@ class Voices:
         if rng.random() < 0.12 and count < 4:
             for _ in range(rng.randint(1, 2)):
                 other = pick(rng, self._lists["nouns"])
-                other_verb = pick(rng, tuple(self._verbs))
-                beside.append(self._policy(self._pattern(), self._goods(), other, other_verb))
+                other_verb = pick(rng, tuple(self._policies.verbs))
+                beside.append(
+                    self._policies.rule(
+                        self._policies.pattern(), self._policies.goods(), other, other_verb
+                    )
+                )
         marks = self._marks(count + len(beside))
         order = [(line, True) for line in useful] + [(line, False) for line in beside]
         if beside and rng.random() < 0.5:
@@ -246,52 +254,11 @@ class Voices:
             if rng.random() < 0.12:
                 lines.append(capital(pick(rng, self._clauses.corpus.statements)))
                 continue
-            pattern = self._pattern()
-            lines.append(self._policy(pattern, goods, noun, verb))
+            pattern = self._policies.pattern()
+            lines.append(self._policies.rule(pattern, goods, noun, verb))
             while len(lines) < count and rng.random() < 0.4:
-                lines.append(self._policy(pattern, self._goods(), noun, verb))
+                lines.append(self._policies.rule(pattern, self._policies.goods(), noun, verb))
         return list(dict.fromkeys(lines))
-
-    def _pattern(self) -> str:
-        rng = self._rng
-        pattern = pick(rng, self._lists["sentences"])
-        while "{goods}" not in pattern.lower() and rng.random() < 0.7:
-            pattern = pick(rng, self._lists["sentences"])
-        if pattern == "{Goods}":
-            cell = pick(rng, ("{amount}", "{num} percent", "free", "{num} days", "none"))
-            pattern = f"{{Goods}} | {cell}"
-        if "{" not in pattern or len(pattern) < 14:
-            pattern = "{Goods} cost {amount}."
-        return pattern
-
-    def _policy(self, pattern: str, goods: str, noun: str, verb: str) -> str:
-        rng = self._rng
-        return self._clauses.fill(
-            pattern,
-            goods=lambda: goods,
-            noun=lambda: noun,
-            v=lambda: verb,
-            pp=lambda: self._verbs[verb],
-            event=lambda: pick(rng, self._lists["events"]),
-            cond=lambda: pick(rng, self._lists["conditions"]),
-            proof=lambda: pick(rng, self._lists["proofs"]),
-            unit=lambda: pick(rng, self._lists["units"]),
-        )
-
-    def _goods(self) -> str:
-        rng = self._rng
-        noun = self._clauses.things()
-        roll = rng.random()
-        if roll < 0.25:
-            noun = pick(rng, self._clauses.corpus.nouns)
-            noun = noun if noun.endswith("s") else f"{noun}s"
-        elif roll < 0.3:
-            noun = f"{self._clauses.no_word()}s"
-        if rng.random() < 0.35:
-            return f"{pick(rng, self._lists['goods kinds'])} {noun}"
-        if rng.random() < 0.12:
-            return f"{noun} and {self._clauses.things()}"
-        return noun
 
     def _told(
         self, evidence: Evidence, audience: str, name: str, items: int, *, short: bool
@@ -326,7 +293,7 @@ def addressed(line: str, audience: str) -> str:
 
 _CUSTOMER: Final = re.compile(r"\b[Cc]ustomers\b(?= (?:may|can|need|pay|receive|should|must))")
 _EMPLOYEE: Final = re.compile(
-    r"\b(?:All employees|[Ee]mployees)\b(?= (?:may|can|need|receive|show|must|cannot|with))"
+    r"\b(?:All employees|[Ee]mployees)\b(?= (?:may|can|need|receive|show|must|cannot))"
 )
 
 
