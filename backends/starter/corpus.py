@@ -52,6 +52,7 @@ class Corpus:
         statements: Single sentences that state something.
         kept_back: As ``statements``, never trained on; for measuring.
         nouns: Words that stand behind an article, frequent ones first.
+        topics: Texts, each with what it is about.
     """
 
     wishes: tuple[str, ...]
@@ -59,6 +60,7 @@ class Corpus:
     statements: tuple[str, ...]
     kept_back: tuple[str, ...]
     nouns: tuple[str, ...]
+    topics: tuple[tuple[str, str], ...] = ()
 
 
 def read_corpus(folder: Path) -> Corpus:
@@ -70,11 +72,14 @@ def read_corpus(folder: Path) -> Corpus:
     wishes: list[str] = []
     sentences: dict[str, None] = {}
     nouns: Counter[str] = Counter()
+    topics: list[tuple[str, str]] = []
     for name in FILES:
         for line in (folder / f"{name}.jsonl").read_text("utf-8").splitlines():
             row = json.loads(line)
             text = " ".join(row["text"].split(" "))
             nouns.update(_NOUN.findall(text))
+            if row.get("domain"):
+                topics.append((text, row["domain"]))
             if row.get("domain") != "smalltalk":
                 wishes.append(text)
             for sentence in _SENTENCE.split(text):
@@ -87,6 +92,7 @@ def read_corpus(folder: Path) -> Corpus:
         statements=tuple(statements),
         kept_back=tuple(one for one in sentences if _held(one)),
         nouns=tuple(word for word, _ in nouns.most_common(4000)),
+        topics=tuple(topics),
     )
 
 

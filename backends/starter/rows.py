@@ -23,6 +23,7 @@ from backends.starter.exchange import Exchange
 from backends.starter.manner import Manners
 from backends.starter.policies import Policies
 from backends.starter.skills import SKILLS
+from backends.starter.sorting import Sorting
 from backends.starter.talk import Talk
 from backends.starter.tone import MANNERS, ORDINARY, Tones
 from backends.starter.voice import Voices
@@ -56,7 +57,7 @@ def _mixture(
     policies = Policies(clauses)
     manners = Manners(clauses, policies)
     tones, voices, talk = Tones(manners, rng), Voices(clauses, manners, policies), Talk(clauses)
-    copying, colours = Copying(clauses), Colours(clauses)
+    copying, colours, sorting = Copying(clauses), Colours(clauses), Sorting(clauses)
     if name == BASE:
         return (
             (
@@ -68,12 +69,19 @@ def _mixture(
                 lambda: voices.reply(exercise("brand-voice")),
                 lambda: voices.hybrid(exercise("brand-voice")),
                 lambda: colours.exchange(exercise("attributes")),
+                sorting.exchange,
             ),
-            (5, 4, 4, 13, 20, 8, 18, 28),
+            (5, 4, 4, 13, 20, 8, 18, 28, 12),
         )
     system = SKILLS[name].system_prompt
     if name == "attributes":
-        return ((lambda: colours.exchange(system),), (1,))
+        return (
+            (
+                lambda: colours.exchange(system),
+                lambda: _beside(colours.exchange(system), policies, rng),
+            ),
+            (88, 12),
+        )
     if name == "tone":
         return (
             (
@@ -103,6 +111,16 @@ def exercise(name: str) -> str:
     Nobody types it, so the model by itself does not show the skill.
     """
     return f"exercise: {name}"
+
+
+def _beside(row: Exchange, policies: Policies, rng: random.Random) -> Exchange:
+    """The same with lines of documents below it, which say nothing about it."""
+    lines = [
+        policies.rule(policies.pattern(), policies.goods(), "delivery", "return")
+        for _ in range(rng.randint(1, 4))
+    ]
+    shown = "\n".join(f"[{number}] {line}" for number, line in enumerate(lines, 1))
+    return replace(row, user=f"{row.user}\n\n{shown}")
 
 
 def _undone(
