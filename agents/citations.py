@@ -9,7 +9,7 @@ which the reader meets them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from agents.amounts import Stated, stated_in
@@ -42,6 +42,7 @@ class CitationChecker:
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._passages = passages
         self._pending = ""
+        self._cited = ""
         self._statement = ""
         self._shown_as: dict[int, int] = {}
         self.text = ""
@@ -84,10 +85,12 @@ class CitationChecker:
         return self.text[self.text.rfind("\n") + 1 :].count("`") % 2 == 1
 
     def _mark(self, space: str, numbers: Sequence[int]) -> Iterator[Token | Cited]:
-        """Several marks may stand behind one statement, so it is kept until more text comes."""
-        statement = _last_statement(self._statement)
+        """Several marks may stand behind one statement, or behind parts of one sentence."""
+        behind = _last_statement(self._statement)
+        whole = _last_statement(f"{self._cited}{self._statement}")
+        statements = dict.fromkeys(one for one in (behind or self._cited, whole) if one)
         for number in numbers:
-            span = self._span(number, statement)
+            span = self._span(number, statements)
             if span is None:
                 self.removed += 1
                 continue
@@ -99,12 +102,15 @@ class CitationChecker:
             self.citations.append(self._citation(number, seen_as, start, span))
             yield Token(shown)
             yield Cited(self.citations[-1])
-        self._statement = f"{statement}\n" if statement else ""
+        self._cited, self._statement = whole, ""
 
-    def _span(self, number: int, statement: str) -> tuple[int, int] | None:
-        if not 1 <= number <= len(self._passages) or not statement:
+    def _span(self, number: int, statements: Iterable[str]) -> tuple[int, int] | None:
+        """Find what supports the words since the last mark, or else all of their sentence."""
+        if not 1 <= number <= len(self._passages):
             return None
-        return supporting_span(statement, self._passages[number - 1].text)
+        passage = self._passages[number - 1].text
+        spans = (supporting_span(statement, passage) for statement in statements)
+        return next((span for span in spans if span), None)
 
     def _citation(
         self, number: int, seen_as: int, text_start: int, span: tuple[int, int]

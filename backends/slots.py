@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from backends.facts import FactKind, facts_in
+from backends.facts import Fact, FactKind, facts_in
 
 LIMITS: Final[Mapping[FactKind, int]] = MappingProxyType({"n": 12, "d": 8, "p": 8, "c": 6})
 """How many slots there are of each kind: numbers, dates and times, names, codes."""
@@ -21,6 +21,7 @@ SLOTS: Final = tuple(f"<{kind}{at}>" for kind, most in LIMITS.items() for at in 
 """Every slot there is; a tokenizer has one token for each."""
 
 _SLOT = re.compile(r"<(‹*)[ndpc][0-9]{1,2}>")
+_MARKUP = re.compile(r"<‹*[ndpc][0-9]{1,2}>|<\|[a-z_]{1,20}\|>")
 _BEGUN = re.compile(r"<‹*(?:[ndpc][0-9]{0,2})?")
 _MAX_HELD: Final = 64
 
@@ -28,8 +29,9 @@ _MAX_HELD: Final = 64
 class Slots:
     """The facts of one conversation and the slots that stand for them.
 
-    What looks like a slot in a text already is written with a ``‹`` behind its ``<``, and loses it
-    on its way back.
+    What looks like a slot or like a token of a chat template in a text already is hidden as a code
+    is, since no model has learnt to read it. Where no slot is left for it, what looks like a slot
+    is written with a ``‹`` behind its ``<``, and loses it on its way back.
     """
 
     def __init__(self) -> None:
@@ -49,7 +51,10 @@ class Slots:
         """
         pieces: list[str] = []
         at = 0
-        for fact in facts_in(text, self._names):
+        markup = (Fact("c", *one.span()) for one in _MARKUP.finditer(text))
+        for fact in sorted([*facts_in(text, self._names), *markup], key=_place):
+            if fact.start < at:
+                continue
             value = text[fact.start : fact.end]
             slot = self._slot(fact.kind, value)
             if slot is not None:
@@ -127,6 +132,10 @@ class SlotFiller:
 def slots_in(text: str) -> frozenset[str]:
     """Return the slots that stand in a text, as `Slots.hide` has written it."""
     return frozenset(found[0] for found in _SLOT.finditer(text) if not found[1])
+
+
+def _place(fact: Fact) -> tuple[int, int]:
+    return fact.start, -fact.end
 
 
 def _escaped(text: str) -> str:

@@ -42,6 +42,28 @@ def shown(events: Iterable[Token | Cited]) -> str:
     return "".join(event.text for event in events if isinstance(event, Token))
 
 
+def test_each_part_of_a_sentence_has_a_mark_of_its_own() -> None:
+    costs = passage("Standard delivery costs €6.20. Returns are free.")
+    free = passage("Delivery is free for orders above €80.")
+    checker = CitationChecker([costs, free])
+
+    read(checker, ["Standard delivery costs €6.20 [1], and it is free for orders above €80 [2].\n"])
+
+    assert [one.quote for one in checker.citations] == [
+        "Standard delivery costs €6.20",
+        "Delivery is free for orders above €80.",
+    ]
+
+
+def test_a_part_that_its_passage_does_not_support_has_no_mark() -> None:
+    costs = passage("Standard delivery costs €6.20.")
+    checker = CitationChecker([costs, passage("Gift cards are valid for 3 years.")])
+
+    read(checker, ["Standard delivery costs €6.20 [1], and it is free above €80 [2].\n"])
+
+    assert checker.text == "Standard delivery costs €6.20 [1], and it is free above €80.\n"
+
+
 def test_a_verbatim_statement_is_cited_by_its_exact_span() -> None:
     checker = CitationChecker([passage()])
 

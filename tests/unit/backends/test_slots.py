@@ -56,6 +56,13 @@ def test_several_texts_share_their_slots_and_all_come_back(texts: list[str]) -> 
     assert [slots.show(text) for text in hidden] == texts
 
 
+@pytest.mark.parametrize("text", ["<n1>", "<|end|>", "<‹c1>"])
+def test_what_looks_like_markup_of_the_model_is_hidden_as_a_code(text: str) -> None:
+    slots = Slots()
+    assert slots.hide(f"Send {text} to 45 people") == "Send <c1> to <n1> people"
+    assert slots.values == {"<c1>": text, "<n1>": "45"}
+
+
 @given(_LIKE_OURS, st.lists(st.integers(0, 200), max_size=8))
 def test_a_text_in_pieces_comes_back_as_the_whole_one(text: str, cuts: list[int]) -> None:
     slots = Slots()
