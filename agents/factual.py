@@ -9,6 +9,7 @@ from dataclasses import replace
 from agents.base import AgentEvent, Evidence, Reply, Task
 from agents.errors import BrokenFormat, named_by_caller
 from agents.evidence import abstention
+from agents.hybrid import HybridAgent
 from agents.passages import passages_prompt
 from agents.speech import say_with_citations
 from backends.base import Message
@@ -22,21 +23,29 @@ class FactualAgent:
     Args:
         quoting: Answers without a model server, from the evidence at hand.
         wording: The model server, None to always quote.
+        voiced: Answers instead of a quotation where the caller named the adapter that speaks.
     """
 
-    def __init__(self, quoting: Generator, wording: Generator | None = None) -> None:
+    def __init__(
+        self,
+        quoting: Generator,
+        wording: Generator | None = None,
+        *,
+        voiced: HybridAgent | None = None,
+    ) -> None:
         self._quoting = quoting
         self._wording = wording
+        self._voiced = voiced
 
     async def answer(self, task: Task, evidence: Evidence | None) -> AsyncGenerator[AgentEvent]:
-        """See `agents.base.Agent`; a model server that fails does not stop a factual answer."""
+        """See `agents.base.Agent`; a model that fails does not stop a factual answer."""
         assert evidence is not None, "factual answers come after retrieval"
-        request, nothing = _request(task, evidence), abstention(task, evidence)
+        request = _request(task, evidence)
         degraded: str | None = None
-        if self._wording is not None and not task.model_failed:
+        worded = self._worded(task, evidence, request)
+        if worded is not None:
             spoken = False
             try:
-                worded = say_with_citations(self._wording, request, nothing_found=nothing)
                 async with aclosing(worded) as events:
                     async for event in events:
                         spoken = True
@@ -45,12 +54,27 @@ class FactualAgent:
             except (BackendError, BrokenFormat) as error:
                 if spoken or named_by_caller(error, task.adapter):
                     raise
-                degraded = "The model server gave no answer; quoted from the documents instead."
+                degraded = "The model gave no answer; quoted from the documents instead."
         unnamed = replace(request, adapter=None, extra={})
-        quoted = say_with_citations(self._quoting, unnamed, nothing_found=nothing)
+        quoted = say_with_citations(
+            self._quoting, unnamed, nothing_found=abstention(task, evidence)
+        )
         async with aclosing(quoted) as events:
             async for event in events:
                 yield replace(event, degraded=degraded) if isinstance(event, Reply) else event
+
+    def _worded(
+        self, task: Task, evidence: Evidence, request: GenerationRequest
+    ) -> AsyncGenerator[AgentEvent] | None:
+        if task.model_failed:
+            return None
+        if self._wording is not None:
+            return say_with_citations(
+                self._wording, request, nothing_found=abstention(task, evidence)
+            )
+        if self._voiced is not None and task.registered is not None:
+            return self._voiced.answer(task, evidence)
+        return None
 
 
 def _request(task: Task, evidence: Evidence) -> GenerationRequest:

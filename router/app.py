@@ -315,16 +315,20 @@ def _parts(opened: _Opened, policy: Policy, classifier: Classifier) -> Parts:
     # The model that ships speaks as it has learnt to; it does not state facts, condense or judge.
     thinking = speaking if settings.vllm_url else None
     evidence = _evidence(opened, policy, settings.passages)
+    hybrid = HybridAgent(
+        speaking,
+        reader,
+        characters=settings.evidence_characters,
+        # The model that ships is too small to word facts that no adapter has taught it.
+        plain=bool(settings.vllm_url),
+    )
+    factual = FactualAgent(quoting)
+    if speaking is not None and settings.facts != "extractive":
+        factual = FactualAgent(quoting, thinking, voiced=hybrid)
     agents: Mapping[Route, Agent] = {
-        Route.FACTUAL: FactualAgent(quoting, None if settings.facts == "extractive" else thinking),
+        Route.FACTUAL: factual,
         Route.BEHAVIOURAL: BehaviouralAgent(speaking),
-        Route.HYBRID: HybridAgent(
-            speaking,
-            reader,
-            characters=settings.evidence_characters,
-            # The model that ships is too small to word facts that no adapter has taught it.
-            plain=bool(settings.vllm_url),
-        ),
+        Route.HYBRID: hybrid,
     }
     # Beside a judge_url, judge_model is the name of a model over there.
     model = None if settings.judge_url else settings.judge_model

@@ -68,6 +68,7 @@ class World:
     model: ScriptedGenerator | None = None
     judge: ScriptedGenerator | Judge | None = None
     wording: bool = False
+    voiced: bool = False
     quoting: ScriptedGenerator | None = None
     min_support: float = 0.3
     policy: Policy = field(default_factory=Policy)
@@ -81,10 +82,15 @@ class World:
     def parts(self) -> Parts:
         quoting = self.quoting or ExtractiveGenerator(self.embedder)
         speaking = self._traced(self.model)
+        hybrid = HybridAgent(speaking)
         agents: Mapping[Route, Agent] = {
-            Route.FACTUAL: FactualAgent(quoting, speaking if self.wording else None),
+            Route.FACTUAL: FactualAgent(
+                quoting,
+                speaking if self.wording else None,
+                voiced=hybrid if self.voiced else None,
+            ),
             Route.BEHAVIOURAL: BehaviouralAgent(speaking),
-            Route.HYBRID: HybridAgent(speaking),
+            Route.HYBRID: hybrid,
         }
         judge = self.judge
         if isinstance(judge, ScriptedGenerator):

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backends.slots import slots_in
 from backends.starter.chat import END, ROLES, pieces
+from backends.starter.clauses import TROUBLE, Clauses
 from backends.starter.colours import MASTER_COLOURS, held_out
 from backends.starter.corpus import Corpus
 from backends.starter.exchange import slotted
 from backends.starter.lexicon import fill
+from backends.starter.manner import Manners
+from backends.starter.policies import Policies
 from backends.starter.rows import NAMES, compose
+from backends.starter.sorting import SYSTEM as SORTING
 from backends.starter.voice import addressed
 
 CORPUS = Corpus(
@@ -72,6 +78,40 @@ def test_rules_for_customers_are_said_to_the_customer() -> None:
 
 def test_a_blank_may_begin_with_a_capital_letter() -> None:
     assert fill("{Goods} and {goods}", {"goods": lambda: "boots"}) == "Boots and boots"
+
+
+def test_the_base_practises_sorting_and_no_adapter_does() -> None:
+    topics = (("How high is the tower?", "travel"), ("Is rye a grass?", "general"))
+    corpus = replace(CORPUS, topics=topics)
+    labels = {
+        name: [
+            json.loads(row.assistant)
+            for row in itertools.islice(compose(name, corpus, seed=8), 400)
+            if row.system == SORTING
+        ]
+        for name in NAMES
+    }
+    assert {"topic": "travel"} in labels["base"]
+    assert {"topic": "general"} not in labels["base"], "general is no topic"
+    assert any(label.get("trouble") in TROUBLE for label in labels["base"])
+    assert not any(labels[name] for name in NAMES if name != "base")
+
+
+def test_a_short_text_is_shorter_than_what_it_was_made_from() -> None:
+    rng = random.Random(4)  # noqa: S311
+    clauses = Clauses(rng, CORPUS)
+    manners = Manners(clauses, Policies(clauses))
+    for _ in range(300):
+        message = manners.message()
+        wordy, short = manners.wordy(message), manners.short(message)
+        assert len(short) < len(wordy), (wordy, short)
+
+
+def test_a_colour_is_named_whatever_documents_stand_below_it() -> None:
+    rows = list(itertools.islice(compose("attributes", CORPUS, seed=9), 200))
+    beside = [row for row in rows if "\n\n[1] " in row.user]
+    assert 5 < len(beside) < 60
+    assert all(json.loads(row.assistant)["colour"] in MASTER_COLOURS for row in beside)
 
 
 def test_only_the_last_turn_is_learnt() -> None:

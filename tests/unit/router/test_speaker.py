@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from backends.errors import Unavailable
 from backends.generation import GenerationRequest
 from backends.memory.generator import ScriptedGenerator
 from router.answer import Answer, Decided
@@ -97,6 +98,34 @@ async def test_a_factual_answer_has_no_adapter() -> None:
     answer = await ask(router, "How long may unworn boots be returned?")
     assert answer.decision.route is Route.FACTUAL
     assert decision_json(answer.decision)["adapter"] is None
+
+
+async def test_a_named_adapter_says_what_the_documents_say_where_no_model_words_facts() -> None:
+    router = await world(facts=0.97, manner=0.03, voiced=True)
+    await router.publish("returns", RETURNS)
+    answer = await ask(router, "How long may unworn boots be returned?", adapter="brand-voice")
+    assert answer.decision.route is Route.FACTUAL
+    assert (answer.model, heard(router).adapter) == ("brand-voice@1", "brand-voice@1")
+    assert [one.title for one in answer.citations] == ["returns"]
+
+
+async def test_a_named_adapter_that_fails_leaves_the_documents_to_be_quoted() -> None:
+    router = await world(facts=0.97, manner=0.03, voiced=True)
+    await router.publish("returns", RETURNS)
+    assert router.model is not None
+    router.model.unavailable = Unavailable("The model has gone.", backend="starter model", hint="Wait.")
+    answer = await ask(router, "How long may unworn boots be returned?", adapter="brand-voice")
+    assert "45 days" in answer.text
+    assert answer.degraded == "The model gave no answer; quoted from the documents instead."
+
+
+async def test_an_adapter_that_nobody_named_words_no_facts() -> None:
+    router = await world(facts=0.97, manner=0.03, voiced=True)
+    await router.publish("returns", RETURNS)
+    answer = await ask(router, "How long may unworn boots be returned?")
+    assert "45 days" in answer.text
+    assert router.model is not None
+    assert router.model.requests == []
 
 
 async def test_where_nothing_is_near_the_base_model_answers_and_is_named() -> None:
