@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ async def world(
     *,
     registry: FailingRegistry | None = None,
     default: str | None = None,
+    says: str = SAID,
     **fields: Any,
 ) -> World:
     """A router whose model serves these, and whose registry has one live adapter."""
@@ -42,7 +44,7 @@ async def world(
         await put_live(registry, VOICE)
     tracing: Tracing = fields.pop("tracing", None) or untraced()
     needs = {"facts": 0.03, "manner": 0.97} | fields
-    model = ScriptedGenerator(SAID, model="tiny", adapters=served)
+    model = ScriptedGenerator(says, model="tiny", adapters=served)
     chooser = await chooser_on(registry, default=default)
     return World(tracing, model=model, chooser=chooser, **needs)
 
@@ -92,6 +94,17 @@ async def test_a_hybrid_answer_is_spoken_by_the_adapter() -> None:
     assert answer.decision.adapter is not None
 
 
+async def test_a_hybrid_answer_that_lost_its_facts_becomes_a_factual_one() -> None:
+    registry = FailingRegistry()
+    await put_live(registry, replace(VOICE, prompting="bare"))
+    router = await world(registry=registry, facts=0.97, says="We are glad to help.")
+    await router.publish("returns", RETURNS)
+    answer = await ask(router, "rewrite in our brand voice how unworn boots are returned")
+    assert "45 days" in answer.text
+    assert answer.degraded is not None
+    assert answer.degraded.startswith("A hybrid answer was not possible, so this is a factual one.")
+
+
 async def test_a_factual_answer_has_no_adapter() -> None:
     router = await world(facts=0.97, manner=0.03)
     await router.publish("returns", RETURNS)
@@ -113,7 +126,9 @@ async def test_a_named_adapter_that_fails_leaves_the_documents_to_be_quoted() ->
     router = await world(facts=0.97, manner=0.03, voiced=True)
     await router.publish("returns", RETURNS)
     assert router.model is not None
-    router.model.unavailable = Unavailable("The model has gone.", backend="starter model", hint="Wait.")
+    router.model.unavailable = Unavailable(
+        "The model has gone.", backend="starter model", hint="Wait."
+    )
     answer = await ask(router, "How long may unworn boots be returned?", adapter="brand-voice")
     assert "45 days" in answer.text
     assert answer.degraded == "The model gave no answer; quoted from the documents instead."
