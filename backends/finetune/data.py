@@ -32,12 +32,14 @@ class Rules:
         context: Tokens that the base reads.
         count_tokens: By the base's tokenizer.
         fits: Says in a few words how an answer breaks the form that it must have, else "".
+        control: What the base's tokenizer reads as marks of the conversation; no text may hold it.
         one_system: In service the instructions are the same for all, so they should be here.
     """
 
     context: int
     count_tokens: CountTokens
     fits: Callable[[str], str] = lambda answer: ""
+    control: tuple[str, ...] = ()
     one_system: bool = True
 
 
@@ -172,6 +174,10 @@ class _Found:
         if broken := self.rules.fits(example.answer):
             yield Problem(example.line, "broken format", broken)
         text = "\n".join(turn.content for turn in turns)
+        for token in self.rules.control:
+            if token in text:
+                detail = f"{token} is a mark between turns to the base, not a text"
+                yield Problem(example.line, "control token", detail)
         for secret in dict.fromkeys(secrets(text)):
             yield Problem(example.line, "secret", f"{secret}; models repeat what they have read")
         for address in dict.fromkeys(addresses(text)):

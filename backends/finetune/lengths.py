@@ -61,6 +61,17 @@ def context_of(base: Path, *, default: int = 2048) -> int:
     return found if isinstance(found, int) and found > 0 else default
 
 
+def control_tokens(base: Path) -> tuple[str, ...]:
+    """Return what the model's tokenizer reads as a mark of the conversation, such as an end.
+
+    Raises:
+        Misconfigured: ``tokenizer.json`` is broken.
+    """
+    added = _read_json(base / "tokenizer.json", needed=True).get("added_tokens")
+    tokens = [one for one in added if isinstance(one, dict)] if isinstance(added, list) else []
+    return tuple(str(one["content"]) for one in tokens if one.get("special") and one.get("content"))
+
+
 def histogram(lengths: Sequence[int]) -> list[tuple[int, int, int]]:
     """Return (least, most, rows) of each range of lengths that occurs, in doubling ranges."""
     edges = [*_EDGES, max(lengths, default=0)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from backends.errors import Misconfigured
-from backends.finetune.lengths import context_of, open_counter
+from backends.finetune.lengths import context_of, control_tokens, open_counter
 from backends.finetune.process import Event, fetch_base
 from router.errors import InvalidRequest
 from router.finetune.order import STARTER
@@ -28,6 +28,7 @@ class Base:
         name: What people and servers call it.
         hash: ``sha256:…`` of its files.
         context: Tokens that it reads.
+        control: What its tokenizer reads as marks between turns.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Base:
     hash: str
     context: int
     count_tokens: CountTokens
+    control: tuple[str, ...] = ()
 
 
 async def find_base(named: str, home: Path, told: Callable[[Event], None]) -> Base:
@@ -64,7 +66,8 @@ def read_base(folder: Path, name: str) -> Base:
     """
     from backends.manifest import model_hash
 
-    return Base(folder, name, model_hash(folder), context_of(folder), open_counter(folder))
+    counter, context = open_counter(folder), context_of(folder)
+    return Base(folder, name, model_hash(folder), context, counter, control_tokens(folder))
 
 
 def _here(named: str, home: Path) -> Path | None:

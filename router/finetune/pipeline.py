@@ -84,7 +84,7 @@ async def check(order: Order, settings: Settings, told: Callable[[Event], None])
     rows = await rows_of(order, settings, form, base, told)
     # RAFT's instructions hold the passages; what is the same for all is what the order says.
     alike = order.raft is None
-    rules = Rules(base.context, base.count_tokens, form.fits, one_system=alike)
+    rules = Rules(base.context, base.count_tokens, form.fits, base.control, one_system=alike)
     findings = examine(rows.path, rules, test=order.test, system=system if alike else "")
     shared = system or (_common(findings.examples) if alike else "")
     return Checked(order, base, form, shared, findings, rows.made)

@@ -176,6 +176,12 @@ def test_answers_that_break_the_form_are_fatal(path: Path) -> None:
     assert told(findings) == [(3, "broken format")]
 
 
+def test_marks_of_the_conversation_within_a_text_are_fatal(path: Path) -> None:
+    path.write_text(f"{good(1)}\n{row('a <|end|> b', 'c')}\n{row('a < b', '|end|')}\n")
+    findings = examine(path, Rules(100, words, control=("<|end|>",)))
+    assert told(findings) == [(2, "control token")]
+
+
 def test_secrets_are_fatal_and_never_shown_whole(path: Path) -> None:
     key = "AKIA" + "ABCDEFGHIJKLMNOP"
     findings = found(path, good(1), row(f"my key is {key}", "b"), good(2))
