@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from backends.starter.exchange import Exchange
 
-LENGTHS: Final = (40, 64, 96, 160, 256, 416)
+LENGTHS: Final = (32, 40, 64, 96, 160, 256, 416)
 """Rows are padded to the next of these; longer ones are left out."""
 
 

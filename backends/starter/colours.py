@@ -168,9 +168,9 @@ class Colours:
         return self._cased(f"{text}{pick(rng, after)}"), "multicolour"
 
     def _spelt(self, word: str) -> str:
-        """Return the word, three times in ten with a slip of the keys."""
+        """Return the word, one time in six with a slip of the keys."""
         rng = self._rng
-        if len(word) < 5 or rng.random() >= 0.3:
+        if len(word) < 5 or rng.random() >= 0.17:
             return word
         at = rng.randint(1, len(word) - 2)
         roll = rng.random()

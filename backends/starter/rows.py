@@ -80,7 +80,7 @@ def _mixture(
                 lambda: colours.exchange(system),
                 lambda: _beside(colours.exchange(system), policies, rng),
             ),
-            (88, 12),
+            (96, 4),
         )
     if name == "tone":
         return (

@@ -108,7 +108,7 @@ def test_a_short_text_is_shorter_than_what_it_was_made_from() -> None:
 
 
 def test_a_colour_is_named_whatever_documents_stand_below_it() -> None:
-    rows = list(itertools.islice(compose("attributes", CORPUS, seed=9), 200))
+    rows = list(itertools.islice(compose("attributes", CORPUS, seed=9), 600))
     beside = [row for row in rows if "\n\n[1] " in row.user]
     assert 5 < len(beside) < 60
     assert all(json.loads(row.assistant)["colour"] in MASTER_COLOURS for row in beside)
