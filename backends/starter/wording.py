@@ -26,7 +26,7 @@ def sentence(text: str, end: str = ".") -> str:
 def lower_start(text: str) -> str:
     """Return a sentence as it goes on behind a greeting: I, names and slots stay."""
     first = text.split(" ", 1)[0].strip(",.!?")
-    if first in ("Just", "Could", "Please", "Sorry", "Also", "Kindly", "It"):
+    if first in ("Just", "May", "Could", "Please", "Sorry", "Also", "Kindly", "It"):
         return text[0].lower() + text[1:]
     return lower_first(text)
 
