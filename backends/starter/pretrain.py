@@ -199,6 +199,8 @@ def _train_adapter(name: str, job: Job) -> None:
         resume=job.resume,
         told=_tell,
     )
+    # PEFT has put the folder there that the base was read from.
+    model.peft_config["default"].base_model_name_or_path = STARTER
     model.save_pretrained(adapter, save_embedding_layers=False)
     (adapter / "README.md").unlink(missing_ok=True)
     _write_manifest(adapter, name, hash_of_base)
