@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Protocol
 
 from agents.base import AgentEvent, Evidence, Reply, Task
 from agents.errors import BrokenFormat, named_by_caller
 from agents.evidence import abstention
-from agents.hybrid import HybridAgent
 from agents.passages import passages_prompt
 from agents.speech import say_with_citations
 from backends.base import Message
 from backends.errors import BackendError
 from backends.generation import GenerationRequest, Generator
+
+
+class Voice(Protocol):
+    """An agent that speaks by an adapter and may be left in the middle of an answer."""
+
+    def answer(self, task: Task, evidence: Evidence | None) -> AsyncGenerator[AgentEvent]:
+        """See `agents.base.Agent`."""
+        ...
 
 
 class FactualAgent:
@@ -31,7 +39,7 @@ class FactualAgent:
         quoting: Generator,
         wording: Generator | None = None,
         *,
-        voiced: HybridAgent | None = None,
+        voiced: Voice | None = None,
     ) -> None:
         self._quoting = quoting
         self._wording = wording

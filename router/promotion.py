@@ -22,6 +22,8 @@ from backends.base import Message
 from backends.errors import BackendError, Refused, TimedOut
 from backends.finishing import to_the_end
 from backends.principals import NOBODY
+from router.errors import InvalidRequest
+from router.policy import Route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +42,9 @@ PROBE_TOKENS: Final = 64
 """So much of an answer shows that there is one."""
 PROBE_TOKENS_IN_FORM: Final = 512
 """And so much of one that has to be whole."""
+
+RESERVED: Final = frozenset(("auto", *(route.value for route in Route)))
+"""Models that the router itself is, over HTTP."""
 
 ANYTHING: Final = "Hello, how are you?"
 """Asked where an adapter has no example."""
@@ -71,6 +76,20 @@ class Retired:
 
     adapter: Adapter
     left: tuple[str, ...] = ()
+
+
+def check_name(name: str, base: str) -> None:
+    """Check that an adapter may have a name: what stands for something else would hide it.
+
+    Raises:
+        InvalidRequest: The name is the base's own, or one that the router answers to itself.
+    """
+    if name == base or name in RESERVED:
+        whose = "that of its base" if name == base else "one that the router answers to itself"
+        raise InvalidRequest(
+            f"An adapter cannot be called {name!r}, which is {whose}. Choose another name.",
+            field="name",
+        )
 
 
 async def promote(

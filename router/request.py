@@ -119,10 +119,12 @@ def read_request(
 
     Raises:
         InvalidRequest: ``field`` says which argument: ``messages``, ``principal``, ``route``,
-            ``where``, or the field of ``extra``.
+            ``adapter``, ``where``, or the field of ``extra``.
     """
     with translated():
         principals = asker(principal)
+    if adapter is not None and not adapter.strip():
+        raise InvalidRequest("The name of the adapter is empty.", field="adapter")
     return Request(
         conversation=_conversation(question),
         principals=principals,

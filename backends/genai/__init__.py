@@ -2,5 +2,6 @@
 
 from backends.genai.generator import GenaiGenerator
 from backends.genai.host import GenaiHost
+from backends.genai.merging import MAX_RANK
 
-__all__ = ["GenaiGenerator", "GenaiHost"]
+__all__ = ["MAX_RANK", "GenaiGenerator", "GenaiHost"]

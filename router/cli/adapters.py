@@ -152,11 +152,18 @@ def promote_adapter(
             help="Ask it this before it is live.  [default: its first example]",
         ),
     ] = None,
+    unproven: Annotated[
+        bool,
+        typer.Option(
+            "--unproven", help="Make it live though no model is connected that could load it."
+        ),
+    ] = False,
     demo: Demo = False,
     as_json: Json = False,
 ) -> None:
     """Load a version, ask it a question, and make it live; without a number the newest."""
-    promoted = run(_promoted(invocation(context).settings(demo=demo), which, probe))
+    settings = invocation(context).settings(demo=demo)
+    promoted = run(_promoted(settings, which, probe, unproven=unproven))
     before = promoted.previous
     if as_json:
         from router.serialise import adapter_json
@@ -209,12 +216,14 @@ def _spec(
     system: Path | None,
 ) -> AdapterSpec:
     """What the folder says, with what was said on the command line in its place."""
-    from backends.lora import read_object
     from backends.manifest import read_adapter
+    from router.finetune.forms import read_form
+    from router.promotion import check_name
 
     spec = read_adapter(folder, name=name, base=base)
+    check_name(spec.name, spec.base)
     if schema is not None:
-        said = said | {"schema": read_object(schema)}
+        said = said | {"schema": read_form(schema).schema}
     if system is not None:
         said = said | {"system_prompt": _text(system)}
     changes = {key: value for key, value in said.items() if value is not None}
@@ -255,7 +264,9 @@ async def _added(settings: Settings, spec: AdapterSpec) -> Adapter:
         return await registry.add(spec)
 
 
-async def _promoted(settings: Settings, which: str, probe: str | None) -> Promoted:
+async def _promoted(
+    settings: Settings, which: str, probe: str | None, *, unproven: bool
+) -> Promoted:
     from router.adapters import host_of, open_generator, open_registry
     from router.promotion import Promoted, promote
 
@@ -264,11 +275,23 @@ async def _promoted(settings: Settings, which: str, probe: str | None) -> Promot
         name, version = wanted.spec.name, wanted.version
         host = host_of(generator) if generator is not None else None
         if generator is None or host is None:
+            if not unproven:
+                raise _nobody_proves(wanted)
             before = await registry.promote(name, version)
             live = _known(which, await registry.find(name, version))
             return Promoted(live, before, probe="", said="")
         with waiting(f"loading {wanted.served_as} and asking it"):
             return await promote(registry, host, name, version, generator=generator, probe=probe)
+
+
+def _nobody_proves(wanted: Adapter) -> Exception:
+    from router.errors import ModelUnavailable
+
+    return ModelUnavailable(
+        f"No model is connected, so {wanted.served_as} can be neither loaded nor asked; nothing "
+        "has changed. Set ROUTER_VLLM_URL or ROUTER_STARTER=true, or say --unproven to make it "
+        "live all the same."
+    )
 
 
 async def _retired(settings: Settings, which: str) -> Retired:
@@ -321,7 +344,7 @@ def _table(adapters: Sequence[Adapter]) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("adapter", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    table.add_column("base", overflow="fold", max_width=30)
+    table.add_column("base", overflow="ellipsis", no_wrap=True, min_width=8, max_width=30)
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("examples", justify="right", no_wrap=True)
     table.add_column("description", overflow="ellipsis", no_wrap=True)

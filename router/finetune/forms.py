@@ -36,10 +36,12 @@ def read_form(path: Path | None) -> Form:
         return Form(None, lambda answer: "")
     try:
         schema = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
         raise InvalidRequest(
-            f"{path} cannot be read as a JSON schema ({type(error).__name__}).", field="schema"
+            f"{path} cannot be read as a JSON schema: {error.strerror}.", field="schema"
         ) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"{path} is not JSON: {error}.", field="schema") from error
     if not isinstance(schema, dict) or not schema:
         raise InvalidRequest(f"{path}: a JSON schema is an object.", field="schema")
     try:

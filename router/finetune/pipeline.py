@@ -17,10 +17,13 @@ from backends.finetune.job import Job, Measured, Rival, longest_answer
 from backends.finetune.process import Event, run_job
 from backends.finetune.split import held_out
 from backends.generation import Sampling
+from router.errors import InvalidRequest
 from router.finetune.bases import Base, find_base
 from router.finetune.forms import Form, read_form
 from router.finetune.general import general_prompts
+from router.finetune.order import STARTER
 from router.finetune.rows import rows_of, spec_of
+from router.promotion import check_name
 from router.tuning.gate import Side, Verdict, judge
 
 if TYPE_CHECKING:
@@ -81,6 +84,8 @@ async def check(order: Order, settings: Settings, told: Callable[[Event], None])
     base = await find_base(order.base, settings.home, told)
     # What no registry would keep is better refused before the training than after it.
     check_spec(replace(spec_of(order, base), schema=form.schema), where="The adapter")
+    check_name(order.name, base.name)
+    _check_servable(order, base)
     rows = await rows_of(order, settings, form, base, told)
     # RAFT's instructions hold the passages; what is the same for all is what the order says.
     alike = order.raft is None
@@ -88,6 +93,20 @@ async def check(order: Order, settings: Settings, told: Callable[[Event], None])
     findings = examine(rows.path, rules, test=order.test, system=system if alike else "")
     shared = system or (_common(findings.examples) if alike else "")
     return Checked(order, base, form, shared, findings, rows.made)
+
+
+def _check_servable(order: Order, base: Base) -> None:
+    """What the process that ships could not serve is better refused before the training."""
+    from backends.genai import MAX_RANK
+
+    if base.name == STARTER and order.recipe.rank > MAX_RANK:
+        raise InvalidRequest(
+            f"The starter is served in this process with adapters of rank {MAX_RANK} at most, and "
+            f"--rank says {order.recipe.rank}.",
+            field="rank",
+        )
+    if order.out is not None and order.out.exists() and not order.out.is_dir():
+        raise InvalidRequest(f"{order.out} is not a folder.", field="out")
 
 
 async def make(

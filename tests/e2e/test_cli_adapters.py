@@ -71,8 +71,8 @@ def test_a_version_lives_from_its_folder_to_its_retirement(run: Run, tmp_path: P
 
     lora_folder(folder, seed=2)
     assert told(run, "add", str(folder), *said)["served_as"] == "brand-voice@2"
-    assert told(run, "promote", "brand-voice@1")["previous"] is None
-    promoted = told(run, "promote", "brand-voice")
+    assert told(run, "promote", "brand-voice@1", "--unproven")["previous"] is None
+    promoted = told(run, "promote", "brand-voice", "--unproven")
     assert promoted["adapter"]["served_as"] == "brand-voice@2"
     assert (promoted["adapter"]["state"], promoted["previous"]) == ("live", "brand-voice@1")
     assert told(run, "show", "brand-voice")["version"] == 2
@@ -87,11 +87,19 @@ def test_a_version_lives_from_its_folder_to_its_retirement(run: Run, tmp_path: P
 def test_what_cannot_be_done_says_why_and_exits_with_one(run: Run, tmp_path: Path) -> None:
     folder = manifest(lora_folder(tmp_path / "tone"), {"colour": "red"})
     damaged = lora_folder(tmp_path / "damaged")
+    sound = lora_folder(tmp_path / "sound", base="starter")
+    nonsense = tmp_path / "nonsense.json"
+    nonsense.write_text('{"type": "nonsense"}')
+    told(run, "add", str(sound))
     (damaged / "adapter_model.safetensors").write_bytes(b"cut")
     for arguments, complaint in (
         (("add", str(tmp_path / "nowhere")), "is not a folder"),
         (("add", str(folder)), "colour: unknown key"),
         (("add", str(damaged)), "not a safetensors file, or is cut"),
+        (("add", str(sound), "--schema", str(nonsense)), "JSON schema"),
+        (("add", str(sound), "--name", "auto"), "one that the router answers to itself"),
+        (("add", str(sound), "--name", "starter"), "that of its base"),
+        (("promote", "sound"), "can be neither loaded nor asked; nothing has changed"),
         (("promote", "tone@3"), "There is no adapter tone@3"),
         (("retire", "tone"), "There is no adapter tone"),
         (("show", "tone"), "router adapters list"),
@@ -100,7 +108,7 @@ def test_what_cannot_be_done_says_why_and_exits_with_one(run: Run, tmp_path: Pat
         assert done.returncode == 1
         error = json.loads(done.stdout)["error"]
         assert complaint in error["message"]
-        assert error["code"] in ("invalid_request", "model_not_found")
+        assert error["code"] in ("invalid_request", "model_not_found", "model_unavailable")
         assert done.stderr == ""
 
 

@@ -101,7 +101,7 @@ class LocalServer:
         """Return the server that runs, healthy or not; None when there is none."""
         try:
             running = Running(**json.loads(self._state.read_text("utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError):
             return None
         return running if identity(running.pid) == running.identity else None
 
