@@ -56,6 +56,17 @@ def counts_in(text: str) -> frozenset[str]:
     )
 
 
+def calendar_in(text: str) -> frozenset[Reading]:
+    """Return the days and months that a text names in letters of any size: "since monday".
+
+    "May" and "march" are words, too, and count only where they are written as months are.
+    """
+    named = re.findall(r"[^\W\d_]{4,10}", text.casefold())
+    days = {("weekday", word[:3]) for word in named if word.removesuffix("s").endswith("day")}
+    months = {("month", _MONTH_OF[word[:3]]) for word in named if word in _LONG_MONTHS}
+    return frozenset(one for one in days if one[1] in _DAYS) | months
+
+
 # --- numbers -------------------------------------------------------------------------------------
 
 _UNITS: Final = """
@@ -171,6 +182,9 @@ _MONTH_OF: Final = {
     for number, words in enumerate(_MONTHS.split("|"), start=1)
     for word in words.split()
 }
+_LONG_MONTHS: Final = frozenset(
+    "january february april june july august september october november december".split()  # noqa: SIM905
+)
 _ABROAD: Final = "|".join(sorted(_MONTH_OF, key=len, reverse=True))
 _FOREIGN_DATE = re.compile(
     rf"(?<!\w)(?P<day>\d{{1,2}})\.?[ ](?:de[ ])?(?P<month>{_ABROAD})\b"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from agents.amounts import Reading, Stated, counts_in, stated_in
+from agents.amounts import Reading, Stated, calendar_in, counts_in, stated_in
 
 
 class Sources:
@@ -23,6 +23,7 @@ class Sources:
             for one in stated_in(text):
                 self._readings.update(*one.parts)
             self._readings.update(("number", count) for count in counts_in(text))
+            self._readings.update(calendar_in(text))
             lowered.append(text.casefold())
             self._words.update(re.findall(r"\w+", lowered[-1]))
         self._text = "\n".join(lowered)
