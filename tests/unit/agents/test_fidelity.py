@@ -25,9 +25,7 @@ def _texts(answer: str) -> list[str]:
 
 
 def test_days_and_months_in_small_letters_are_stated() -> None:
-    typed = Sources(
-        ["the heating is dead since monday, fine on 3 february, may i complain?"]
-    )
+    typed = Sources(["the heating is dead since monday, fine on 3 february, may i complain?"])
     assert invented("It has been cold since Monday, and was fine on 3 February.", typed) == ()
     assert [one.text for one in invented("It was fine in May, until Tuesday.", typed)] == [
         "May",
