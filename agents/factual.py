@@ -38,7 +38,6 @@ class FactualAgent:
         self,
         quoting: Generator,
         wording: Generator | None = None,
-        *,
         voiced: Voice | None = None,
     ) -> None:
         self._quoting = quoting

@@ -78,7 +78,7 @@ MAX_NAME_WORDS: Final = 6
 
 _MONTH: Final = (
     r"(?:(?:January|February|March|April|May|June|July|August|September|October|November|December)"
-    r"\b|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
+    r"\b|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b(?:\.(?=,?[ ]?[\da-z]))?)"
 )
 _BEFORE_MONTH: Final = "|".join(
     f"(?<={word} )" for word in ("in", "by", "of", "to", "and", "until", "since", "from", "end")

@@ -322,11 +322,9 @@ def _parts(opened: _Opened, policy: Policy, classifier: Classifier) -> Parts:
         # The model that ships is too small to word facts that no adapter has taught it.
         plain=bool(settings.vllm_url),
     )
-    factual = FactualAgent(quoting)
-    if speaking is not None and settings.facts != "extractive":
-        factual = FactualAgent(quoting, thinking, voiced=hybrid)
+    worded = (None, None) if settings.facts == "extractive" else (thinking, hybrid)
     agents: Mapping[Route, Agent] = {
-        Route.FACTUAL: factual,
+        Route.FACTUAL: FactualAgent(quoting, *worded),
         Route.BEHAVIOURAL: BehaviouralAgent(speaking),
         Route.HYBRID: hybrid,
     }

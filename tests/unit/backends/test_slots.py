@@ -63,6 +63,11 @@ def test_what_looks_like_markup_of_the_model_is_hidden_as_a_code(text: str) -> N
     assert slots.values == {"<c1>": text, "<n1>": "45"}
 
 
+def test_the_stop_behind_a_short_month_ends_its_sentence() -> None:
+    assert Slots().hide("Come on 6 Oct. We wait.") == "Come on <d1>. We wait."
+    assert Slots().hide("Come on 6 Oct. 2026 or on 7 Oct.") == "Come on <d1> or on <d2>."
+
+
 @given(_LIKE_OURS, st.lists(st.integers(0, 200), max_size=8))
 def test_a_text_in_pieces_comes_back_as_the_whole_one(text: str, cuts: list[int]) -> None:
     slots = Slots()
