@@ -183,8 +183,9 @@ _MONTH_OF: Final = {
     for word in words.split()
 }
 _LONG_MONTHS: Final = frozenset(
-    "january february april june july august september october november december".split()  # noqa: SIM905
-)
+    ("january", "february", "april", "june", "july", "august", "september", "october", "november",
+     "december")
+)  # fmt: skip
 _ABROAD: Final = "|".join(sorted(_MONTH_OF, key=len, reverse=True))
 _FOREIGN_DATE = re.compile(
     rf"(?<!\w)(?P<day>\d{{1,2}})\.?[ ](?:de[ ])?(?P<month>{_ABROAD})\b"

@@ -91,6 +91,10 @@ def test_bad_data_is_a_table_with_lines_and_nothing_is_trained(
         (("finetune", "none.jsonl", "--name", "x", "--check"), "cannot be read"),
         (("finetune", "none.jsonl", "--name", "x", "--base", "nope", "--check"), "no base 'nope'"),
         (("finetune", "a", "--name", "x", "--schema", "none.json", "--check"), "JSON schema"),
+        (("finetune", ORDER[1], "--name", "auto", "--check"), "the router answers to itself"),
+        (("finetune", ORDER[1], "--name", "starter", "--check"), "that of its base"),
+        (("finetune", ORDER[1], "--name", "x", "--rank", "65", "--check"), "rank 64 at most"),
+        (("finetune", ORDER[1], "--name", "x", "--out", ORDER[1], "--check"), "is not a folder"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(

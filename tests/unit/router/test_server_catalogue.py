@@ -10,7 +10,8 @@ import pytest
 from backends.errors import Unavailable
 from backends.generation import ModelCard
 from router.errors import ModelUnavailable
-from router.server.catalogue import Catalogue
+from router.promotion import RESERVED
+from router.server.catalogue import BUILT_IN, Catalogue
 from tests.support.server import ScriptedRouter
 
 VOICE = ModelCard("house-voice", base="base-model")
@@ -35,6 +36,10 @@ class _Once(ScriptedRouter):
         listed = await ScriptedRouter.models(self)
         self.models_failure = Unavailable("No answer.", backend="model server")
         return listed
+
+
+def test_no_adapter_may_take_a_name_that_the_router_answers_to() -> None:
+    assert set(BUILT_IN) == RESERVED
 
 
 async def test_one_listing_is_enough_to_look_a_model_up() -> None:
