@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from backends.adapters import Adapter, AdapterState
-from backends.errors import BackendError
+from backends.errors import BackendError, Refused
 
 if TYPE_CHECKING:
     from backends.adapters import AdapterHost, AdapterRegistry
@@ -157,6 +157,25 @@ class LiveAdapters:
                 await self._host.load(found)
         return found
 
+    async def absence(self, named: str) -> Refused | None:
+        """Return why a name that a caller gave has no adapter here, though the registry knows it.
+
+        None where the registry does not know the name either, or cannot be asked.
+
+        Args:
+            named: ``name`` or ``name@version``.
+        """
+        name, _, version = named.partition("@")
+        number = int(version) if version.isdecimal() else None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                found = await self._registry.find(name, number)
+        except (BackendError, TimeoutError):
+            return None
+        if found is None:
+            return None
+        return _absent(named, found, await self._served([]), self.snapshot.stale)
+
     async def _keep(self, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
@@ -227,6 +246,23 @@ class LiveAdapters:
             for at in range(0, len(examples), _BATCH)
         ]
         return np.concatenate(batches)
+
+
+def _absent(named: str, found: Adapter, bases: Iterable[str], stale: str) -> Refused:
+    known = found.served_as
+    if found.spec.base not in bases:
+        problem = f"The adapter {known} is one for {found.spec.base}, which does not answer here."
+        hint = "Start a model server with that base, or ask for another adapter."
+    elif found.state is AdapterState.LIVE or named == known:
+        problem = (
+            f"The adapter {known} is registered, and could not be loaded here. {stale}".strip()
+        )
+        hint = f"See router adapters show {known}, and add its files anew where they are damaged."
+    else:
+        state = "a candidate" if found.state is AdapterState.CANDIDATE else "retired"
+        problem = f"No version of the adapter {named} is live: {known} is {state}."
+        hint = f"Ask for {known}, or make it live with: router adapters promote {known}"
+    return Refused(problem, backend="adapters", hint=hint, status=404)
 
 
 def _why(who: str, error: BackendError | TimeoutError) -> str:

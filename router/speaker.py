@@ -66,10 +66,17 @@ async def other_speaker(
 
     Raises:
         BackendError: The error itself, where it is about anything else.
+        Refused: The caller's name is in the registry, and why it does not answer all the same.
         Unavailable: The very version that is live is not served.
     """
-    gone = isinstance(error, Refused) and error.status == 404 and task.registered is not None
-    if chooser is None or not gone or named == task.adapter:
+    gone = isinstance(error, Refused) and error.status == 404
+    if chooser is None or not gone:
+        raise error
+    if task.registered is None and named is not None:
+        absence = await chooser.live.absence(named)
+        if absence is not None:
+            raise absence from error
+    if task.registered is None or named == task.adapter:
         raise error
     await chooser.live.refresh()
     chosen = await chooser.choose(task.question, named)

@@ -18,6 +18,7 @@ from backends.starter.corpus import FILES, read_corpus
 from backends.starter.folder import ARTEFACT, artefact_hash, starter_folder
 from backends.starter.measure import measure
 from backends.starter.skills import SKILLS
+from backends.starter.written import MESSAGES, REPLIES
 
 ROWS: Final = 400
 """Rows of each skill that the card measures."""
@@ -93,7 +94,8 @@ def data_hash(questions: Path) -> str:
     """Return the SHA-256 of every text that rows are composed from, in hexadecimal."""
     digest = hashlib.sha256()
     texts = resources.files("backends.starter.texts")
-    for name in sorted(one.name for one in texts.iterdir() if one.name.endswith(".txt")):
+    named = sorted(one.name for one in texts.iterdir() if one.name.endswith(".txt"))
+    for name in (*named, MESSAGES, REPLIES):
         digest.update(texts.joinpath(name).read_bytes())
     for name in FILES:
         digest.update((questions / f"{name}.jsonl").read_bytes())

@@ -70,6 +70,8 @@ class Colours:
         else:
             colour = pick(self._rng, MASTER_COLOURS)
             phrase = self._spelt(self._word(colour))
+            if self._rng.random() < 0.12:
+                phrase = phrase.replace(" ", "-")
             if self._rng.random() < 0.5:
                 phrase = self._modified(phrase)
         return self._framed(phrase, colour), colour
@@ -186,7 +188,7 @@ class Colours:
         roll = self._rng.random()
         if roll < 0.82:
             return text
-        return capital(text) if roll < 0.94 else (text.upper() if roll < 0.97 else text.title())
+        return capital(text) if roll < 0.92 else (text.upper() if roll < 0.96 else text.title())
 
 
 _FOREIGN: Final = (

@@ -8,10 +8,16 @@ from typing import Final
 from backends.slots import SLOTS
 from backends.starter.clauses import Clauses
 from backends.starter.exchange import Exchange
-from backends.starter.lexicon import pick
+from backends.starter.lexicon import capital, pick
 
 REPEAT: Final = "exercise: repeat"
 """System prompt under which a text is repeated; nobody types it."""
+
+WITHIN: Final = "exercise: within"
+"""The same for a text that goes on in small letters, as behind other words."""
+
+FIRST: Final = "exercise: first"
+"""The same for a text that gets a capital letter in front."""
 
 LINE: Final = "exercise: line"
 """The same for one line of several, by its number."""
@@ -27,8 +33,7 @@ class Copying:
     def exchange(self) -> Exchange:
         """Return an exercise."""
         if self._rng.random() < 0.6:
-            text = self._jumble() if self._rng.random() < 0.5 else self._sentences()
-            return Exchange(text, text, REPEAT)
+            return self._repeated()
         count = self._rng.randint(2, 5)
         marks = self._rng.sample(range(1, 9), count)
         lines = list(dict.fromkeys(self._line() for _ in range(count)))
@@ -38,6 +43,14 @@ class Copying:
         wanted = ", ".join(str(marks[at]) for at in asked)
         told = " ".join(f"{lines[at]} [{marks[at]}]." for at in asked)
         return Exchange(f"{wanted}\n\n{shown}", told, LINE)
+
+    def _repeated(self) -> Exchange:
+        text = self._jumble() if self._rng.random() < 0.5 else self._sentences()
+        roll = self._rng.random()
+        if roll < 0.6:
+            return Exchange(text, text, REPEAT)
+        small, great = text[:1].lower() + text[1:], capital(text)
+        return Exchange(great, small, WITHIN) if roll < 0.8 else Exchange(small, great, FIRST)
 
     def _line(self) -> str:
         return self._jumble(7) if self._rng.random() < 0.5 else self._sentence()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +53,7 @@ class Corpus:
         kept_back: As ``statements``, never trained on; for measuring.
         nouns: Words that stand behind an article, frequent ones first.
         topics: Texts, each with what it is about.
+        measuring: Whether rows are to measure on: made of nothing that training saw.
     """
 
     wishes: tuple[str, ...]
@@ -61,6 +62,11 @@ class Corpus:
     kept_back: tuple[str, ...]
     nouns: tuple[str, ...]
     topics: tuple[tuple[str, str], ...] = ()
+    measuring: bool = False
+
+    def for_measuring(self) -> Corpus:
+        """Return it with what was kept back in the place of what is trained on."""
+        return replace(self, statements=self.kept_back, measuring=True)
 
 
 def read_corpus(folder: Path) -> Corpus:
@@ -85,16 +91,17 @@ def read_corpus(folder: Path) -> Corpus:
             for sentence in _SENTENCE.split(text):
                 if _STATEMENT.fullmatch(sentence):
                     sentences[sentence] = None
-    statements = [one for one in sentences if not _held(one)]
+    statements = [one for one in sentences if not kept_back(one)]
     return Corpus(
         wishes=tuple(wishes),
         creative=tuple(one for one in wishes if _CREATIVE.search(one) and len(one) < 400),
         statements=tuple(statements),
-        kept_back=tuple(one for one in sentences if _held(one)),
+        kept_back=tuple(one for one in sentences if kept_back(one)),
         nouns=tuple(word for word, _ in nouns.most_common(4000)),
         topics=tuple(topics),
     )
 
 
-def _held(text: str) -> bool:
+def kept_back(text: str) -> bool:
+    """Whether a text is for measuring only: one in twenty, the same ones every time."""
     return hashlib.sha256(text.encode()).digest()[0] < 13

@@ -14,7 +14,6 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,9 +77,9 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of the base model and of each adapter that there is.
 
-    Rows are composed from sentences that training never saw.
+    Rows are made of sentences, messages and replies that training never saw.
     """
-    unseen = replace(corpus, statements=corpus.kept_back)
+    unseen = corpus.for_measuring()
     found: dict[str, Any] = {}
     for name, adapter in ((BASE, None), *adapter_folders(artefact).items()):
         speaker = Speaker(folder, adapter)

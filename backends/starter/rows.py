@@ -25,8 +25,9 @@ from backends.starter.policies import Policies
 from backends.starter.skills import SKILLS
 from backends.starter.sorting import Sorting
 from backends.starter.talk import Talk
-from backends.starter.tone import MANNERS, ORDINARY, Tones
+from backends.starter.tone import MANNERS, ORDINARY, SHARES, Tones
 from backends.starter.voice import Voices
+from backends.starter.written import Written
 
 BASE: Final = "base"
 """Name of what the model itself learns from, before any adapter."""
@@ -56,7 +57,9 @@ def _mixture(
     clauses = Clauses(rng, corpus)
     policies = Policies(clauses)
     manners = Manners(clauses, policies)
-    tones, voices, talk = Tones(manners, rng), Voices(clauses, manners, policies), Talk(clauses)
+    written = Written(clauses)
+    tones, voices = Tones(manners, written, rng), Voices(clauses, manners, policies)
+    talk = Talk(clauses)
     copying, colours, sorting = Copying(clauses), Colours(clauses), Sorting(clauses)
     if name == BASE:
         return (
@@ -65,13 +68,14 @@ def _mixture(
                 lambda: talk.declined(),
                 lambda: _undone(tones, voices, colours, talk, rng),
                 copying.exchange,
-                lambda: tones.exchange(rng.choice(MANNERS), exercise("tone")),
+                lambda: tones.exchange(rng.choices(MANNERS, SHARES)[0], exercise("tone")),
                 lambda: voices.reply(exercise("brand-voice")),
                 lambda: voices.hybrid(exercise("brand-voice")),
+                lambda: written.reply(exercise("brand-voice")),
                 lambda: colours.exchange(exercise("attributes")),
                 sorting.exchange,
             ),
-            (5, 4, 4, 13, 20, 8, 18, 28, 12),
+            (5, 4, 4, 12, 32, 6, 10, 7, 42, 11),
         )
     system = SKILLS[name].system_prompt
     if name == "attributes":
@@ -98,10 +102,11 @@ def _mixture(
             lambda: tones.exchange(rng.choice(ORDINARY), system),
             lambda: voices.reply(system),
             lambda: voices.hybrid(system),
+            lambda: written.reply(system),
             lambda: talk.small(system),
             lambda: talk.refused(system),
         ),
-        (24, 10, 20, 36, 4, 6),
+        (28, 6, 14, 24, 20, 4, 5),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
 from backends.starter.exchange import Exchange, slotted
 from backends.starter.lexicon import capital, pick, read_lists
 from backends.starter.manner import Manners, Message
+from backends.starter.written import Written
 
 Manner: TypeAlias = Literal[
     "formal",
@@ -97,27 +100,41 @@ _VOICE_FRAMES: Final = (
 _QUOTES: Final = ('"{}"', '"{}"', '"{}"', "“{}”", "'{}'", "{}", "{}", "«{}»", "„{}“")
 
 ORDINARY: Final[tuple[Manner, ...]] = (
-    "formal", "friendly", "short", "formal and short", "friendly and short",
+    "formal", "formal", "formal", "friendly", "friendly", "short", "short", "short", "short",
+    "formal and short", "friendly and short",
 )  # fmt: skip
+"""The manners that are asked of anybody, the harder ones more often."""
+
+
+_WRITTEN: Final[Mapping[str, float]] = MappingProxyType(
+    {"formal": 0.6, "friendly": 0.3, "short": 0.8, "formal and short": 0.4, "warm": 0.45}
+)
+"""By the manner: the share of exchanges that change a written text. People's friendly texts joke
+about what nobody told them, so those are the smaller part."""
 
 
 class Tones:
-    """Composes exchanges in which a text changes its manner."""
+    """Makes exchanges in which a text changes its manner, composed or written."""
 
-    def __init__(self, manners: Manners, rng: random.Random) -> None:
+    def __init__(self, manners: Manners, written: Written, rng: random.Random) -> None:
         self._manners = manners
+        self._written = written
         self._rng = rng
         self._lists = read_lists("tone")
 
     def exchange(self, manner: Manner, system: str = "") -> Exchange:
         """Return one for a manner."""
         while True:
-            message = self._manners.message()
-            source = self._source(message, manner)
-            target = self.target(message, manner)
+            source, target = self._pair(manner)
             row = slotted(self._wish(manner, source), target, system)
             if row is not None and len(row.user) < 480 and source != target:
                 return row
+
+    def _pair(self, manner: Manner) -> tuple[str, str]:
+        if self._rng.random() < _WRITTEN.get(manner, 0.0):
+            return self._written.pair(manner)
+        message = self._manners.message()
+        return self._source(message, manner), self.target(message, manner)
 
     def target(self, message: Message, manner: Manner) -> str:
         """Say the message in the manner."""
@@ -192,3 +209,6 @@ class Tones:
 
 
 MANNERS: Final[tuple[Manner, ...]] = get_args(Manner)
+
+SHARES: Final = (22, 16, 30, 6, 6, 14, 6)
+"""How often each of `MANNERS` is practised; the hardest most."""

@@ -1,4 +1,4 @@
-"""The doctor's look at the database: reachable, new enough, migrated, embedded as is set."""
+"""The doctor's look at the database: reachable, new enough, migrated, what it keeps is usable."""
 
 from __future__ import annotations
 
@@ -29,13 +29,17 @@ async def check_database(settings: Settings, stack: AsyncExitStack) -> list[Chec
         because = "the database cannot be reached"
         return [
             first,
-            *(skipped(name, because) for name in ("pgvector", "migrations", "documents")),
+            *(
+                skipped(name, because)
+                for name in ("pgvector", "migrations", "documents", "adapters")
+            ),
         ]
     return [
         first,
         await guarded("pgvector", _pgvector(settings, urls[0]), 10),
         await guarded("migrations", _migrations(settings, urls[0]), 10),
         await guarded("documents", _documents(settings, urls[0]), 60),
+        await guarded("adapters", _adapters(settings, urls[0]), 60),
     ]
 
 
@@ -127,6 +131,19 @@ async def _documents(settings: Settings, url: str) -> Finding:
     ):
         await store.check_live()
     return Finding("ok", f"{row[0] if row else 0}, searched with {embedder.model}")
+
+
+async def _adapters(settings: Settings, url: str) -> Finding:
+    from backends.registry import open_registry
+    from router.cli.adapter_checks import live_adapters
+
+    async with _session(settings, url) as session:
+        table = f"{settings.database_schema}.adapter"
+        row = await (await session.execute("SELECT to_regclass(%s)", [table])).fetchone()
+    if row is None or row[0] is None:
+        return Finding("ok", "none yet")
+    async with open_registry(url, schema=settings.database_schema) as registry:
+        return await live_adapters(registry)
 
 
 @asynccontextmanager

@@ -307,7 +307,7 @@ def test_the_doctor_finds_the_embedded_parts_well(run: Run, shown: Done) -> None
     done = run("doctor", "--json", ROUTER_SERVER__PORT="0")
     checks = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
     assert set(checks.values()) == {"ok"}, done.stdout
-    assert {"database", "pgvector", "embedder", "policy", "home"} <= checks.keys()
+    assert {"database", "pgvector", "embedder", "policy", "home", "adapters"} <= checks.keys()
 
 
 def test_the_doctor_reports_every_part_although_one_is_broken(run: Run, shown: Done) -> None:

@@ -171,6 +171,36 @@ async def test_a_version_that_a_caller_names_is_loaded_for_it() -> None:
     assert set(host.served) == {"tone@1"}
 
 
+async def test_why_a_name_that_the_registry_knows_does_not_answer_is_told() -> None:
+    registry, host = FailingRegistry(), MemoryHost()
+    live = LiveAdapters(registry, HashingEmbedder(), tiny, host=host)
+    assert await live.absence("tone") is None
+    await registry.add(adapter_spec("tone"))
+    candidate = await live.absence("tone")
+    assert candidate is not None
+    assert "No version of the adapter tone is live: tone@1 is a candidate." in str(candidate)
+    assert "router adapters promote tone@1" in str(candidate)
+    host.refused["tone@1"] = Refused("Its files are damaged.", backend="adapters")
+    await registry.promote("tone", 1)
+    await live.refresh()
+    damaged = await live.absence("tone")
+    assert damaged is not None
+    assert "tone@1 is registered, and could not be loaded here" in str(damaged)
+    assert "Its files are damaged." in str(damaged)
+    await registry.retire("tone", 1)
+    assert "tone@1 is retired" in str(await live.absence("tone"))
+
+
+async def test_an_adapter_for_a_base_that_is_not_served_is_told_as_that() -> None:
+    registry = FailingRegistry()
+    live = LiveAdapters(registry, HashingEmbedder(), tiny)
+    await put_live(registry, adapter_spec("tone", base="other"))
+    absence = await live.absence("tone@1")
+    assert absence is not None
+    assert "tone@1 is one for other, which does not answer here" in str(absence)
+    assert absence.status == 404
+
+
 async def test_closing_ends_the_looking() -> None:
     registry = FailingRegistry()
     async with kept_fresh(registry):

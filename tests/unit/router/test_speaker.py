@@ -223,3 +223,11 @@ async def test_the_trace_names_the_adapter_and_what_could_not_be_asked() -> None
 async def test_live_adapters_are_listed_by_name_beside_what_is_served() -> None:
     cards = {card.name: card.base for card in await (await world()).router().models()}
     assert cards == {"tiny": None, "brand-voice@1": "tiny", "brand-voice": "tiny"}
+
+
+async def test_a_name_that_is_only_a_candidate_is_told_as_that() -> None:
+    registry = FailingRegistry()
+    await registry.add(VOICE)
+    asked = await world((), registry=registry)
+    with pytest.raises(UnknownModel, match=r"brand-voice is live: brand-voice@1 is a candidate"):
+        await ask(asked, adapter="brand-voice")

@@ -1,0 +1,135 @@
+"""Messages and replies that were written one by one, as a source of rows beside composed ones.
+
+What rules compose repeats itself; people who ramble, curse or comfort do not. Each message is
+there in seven manners, and each reply with the lines of documents that it was written from.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, Final
+
+from backends.starter.clauses import Clauses
+from backends.starter.corpus import kept_back
+from backends.starter.exchange import Exchange, slotted
+from backends.starter.lexicon import pick
+
+MESSAGES: Final = "messages.jsonl"
+"""One message a line under the keys of `SAID`."""
+
+REPLIES: Final = "replies.jsonl"
+"""One reply a line: ``wish``, ``evidence`` and ``reply``, whose marks count the evidence from 1."""
+
+SAID: Final = ("wordy", "short", "casual", "formal", "stiff", "friendly", "warm")
+
+_SOURCES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+    {
+        "formal": ("formal", ("casual", "casual", "casual", "friendly", "warm", "wordy")),
+        "friendly": ("friendly", ("stiff", "stiff", "formal", "wordy")),
+        "short": ("short", ("wordy", "wordy", "wordy", "wordy", "formal", "warm")),
+        "formal and short": ("stiff", ("casual", "wordy")),
+        "warm": ("warm", ("stiff", "stiff", "formal", "casual", "wordy")),
+    }
+)
+"""By the manner that is wanted: the field it is in, and those that it is made from."""
+
+_JOINED: Final = 0.2
+_SWAPPED: Final = 0.4
+_MARK: Final = re.compile(r"\[(\d+)\]")
+_WORD: Final = re.compile(r"(?<![\w<'’-])[a-z]{4,}(?![\w>'’-])")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A wish, the lines of documents beside it and the text that was written for it."""
+
+    wish: str
+    evidence: tuple[str, ...]
+    reply: str
+
+
+class Written:
+    """Draws from what was written; every draw comes from the generator of the clauses."""
+
+    def __init__(self, clauses: Clauses) -> None:
+        self._clauses = clauses
+        self._rng: random.Random = clauses.rng
+        measuring = clauses.corpus.measuring
+        self._messages: list[dict[str, str]] = [
+            row for row in _lines(MESSAGES) if kept_back(row["wordy"]) is measuring
+        ]
+        self._replies = [
+            Reply(row["wish"], tuple(row["evidence"]), row["reply"])
+            for row in _lines(REPLIES)
+            if kept_back(row["wish"]) is measuring
+        ]
+        self._nouns = frozenset(clauses.corpus.nouns)
+
+    def pair(self, manner: str) -> tuple[str, str]:
+        """Return a text and the same in a manner; now and then two messages in one.
+
+        Raises:
+            KeyError: Nothing was written in the manner.
+        """
+        field, sources = _SOURCES[manner]
+        source_field = pick(self._rng, sources)
+        count = 2 if self._rng.random() < _JOINED else 1
+        chosen = self._rng.sample(self._messages, count)
+        source = " ".join(_ended(message[source_field]) for message in chosen)
+        target = " ".join(_ended(message[field]) for message in chosen)
+        if count == 1:
+            source, target = chosen[0][source_field], chosen[0][field]
+        return self._swapped(source, target)
+
+    def reply(self, system: str = "") -> Exchange:
+        """Return a wish, lines that are numbered from 1 in any order, and the reply to it."""
+        while True:
+            asked, reply = _in_order(self._rng.choice(self._replies), self._rng)
+            made = slotted(*self._swapped(asked, reply), system)
+            if made is not None:
+                return made
+
+    def _swapped(self, source: str, target: str) -> tuple[str, str]:
+        """Put other nouns for some that both texts have, so that words are copied, not known."""
+        rng = self._rng
+        if rng.random() >= _SWAPPED:
+            return source, target
+        both = sorted(
+            {word for word in _WORD.findall(source) if word in self._nouns}
+            & set(_WORD.findall(target))
+        )
+        for word in rng.sample(both, min(len(both), rng.choice((1, 1, 2)))):
+            other = (
+                self._clauses.no_word()
+                if rng.random() < 0.2
+                else pick(rng, self._clauses.corpus.nouns)
+            )
+            whole = re.compile(rf"\b{word}\b")
+            source, target = whole.sub(other, source), whole.sub(other, target)
+        return source, target
+
+
+def _in_order(row: Reply, rng: random.Random) -> tuple[str, str]:
+    """Return what is asked, its lines in any order, and the reply with the marks that fit."""
+    order = list(range(len(row.evidence)))
+    rng.shuffle(order)
+    lines = (f"[{new}] {row.evidence[old]}" for new, old in enumerate(order, start=1))
+    asked = "\n\n".join(filter(None, (row.wish, "\n".join(lines))))
+    place = {str(old + 1): f"[{new}]" for new, old in enumerate(order, start=1)}
+    return asked, _MARK.sub(lambda found: place.get(found[1], found[0]), row.reply)
+
+
+def _lines(name: str) -> list[Any]:
+    text = resources.files("backends.starter.texts").joinpath(name).read_text("utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _ended(text: str) -> str:
+    """End a text that is to stand in front of another."""
+    return text if text.endswith((".", "!", "?", ")")) else f"{text}."
