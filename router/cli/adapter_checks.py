@@ -10,6 +10,8 @@ from backends.errors import BackendError
 from router.cli.findings import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backends.adapters import Adapter, AdapterRegistry
 
 
@@ -32,7 +34,7 @@ async def live_adapters(registry: AdapterRegistry) -> Finding:
     return Finding("ok", f"{', '.join(each.served_as for each in live)}: files as registered")
 
 
-def _problems(live: list[Adapter]) -> list[str]:
+def _problems(live: Sequence[Adapter]) -> list[str]:
     return [_problem(each) for each in live]
 
 
