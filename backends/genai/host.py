@@ -105,7 +105,8 @@ class GenaiHost:
             raise refused(
                 f"The adapter {adapter.served_as} is for {adapter.spec.base!r}; in this process "
                 f"runs {self.model!r}.",
-                "Connect a model server with its base model (ROUTER_VLLM_URL).",
+                "Connect a model server with its base model (ROUTER_VLLM_URL). If it is the same "
+                f"by another name: router adapters add {adapter.spec.folder} --base {self.model}",
             )
         async with self._loading:
             base = await self._opened()

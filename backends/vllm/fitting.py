@@ -96,7 +96,8 @@ def check_base(
         problem = f"{server} serves {_listed(bases)}, not the model"
     raise _refused(
         f"{adapter.served_as} was trained from {spec.base!r}; {problem} that it needs.",
-        f"Serve {spec.base!r} there, or train the adapter from the model that is served.",
+        f"Serve {spec.base!r} there, or train the adapter from the model that is served. If it is "
+        f"that model by another name: router adapters add {spec.folder} --base NAME",
     )
 
 
