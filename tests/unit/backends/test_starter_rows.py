@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from backends.starter.policies import Policies
 from backends.starter.rows import NAMES, compose
 from backends.starter.sorting import SYSTEM as SORTING
 from backends.starter.voice import addressed
+from backends.starter.written import MESSAGES, SAID, Written
 
 CORPUS = Corpus(
     wishes=("Write a sonnet about rust.", "How high is the tower?"),
@@ -126,3 +129,42 @@ def test_the_sources_of_the_rows_are_those_that_nothing_is_measured_on() -> None
     folder = Path("router/tuning/examples")
     assert all((folder / f"{name}.jsonl").exists() for name in FILES)
     assert not any(name.startswith(("held", "golden", "hidden")) for name in FILES)
+
+
+@pytest.mark.parametrize("manner", ["formal", "friendly", "short", "formal and short", "warm"])
+def test_a_written_text_in_a_manner_holds_no_fact_that_its_source_lacks(manner: str) -> None:
+    written = Written(Clauses(random.Random(3), CORPUS))  # noqa: S311
+    pairs = [written.pair(manner) for _ in range(200)]
+    assert len(set(pairs)) > 150
+    assert [pair for pair in pairs if slotted(*pair) is None] == []
+
+
+def test_a_written_reply_cites_the_lines_that_stand_beside_its_wish() -> None:
+    written = Written(Clauses(random.Random(3), CORPUS))  # noqa: S311
+    cited = 0
+    for _ in range(200):
+        row = written.reply("s")
+        there = set(re.findall(r"^\[(\d)\] ", row.user, re.MULTILINE))
+        marks = set(re.findall(r"\[(\d)\]", row.assistant))
+        assert marks <= there, row
+        cited += bool(marks)
+    assert cited > 150
+
+
+def test_what_is_measured_on_was_written_and_never_learnt() -> None:
+    learnt, measured = (
+        {written.pair("short")[1] for _ in range(2000)}
+        for written in (
+            Written(Clauses(random.Random(3), corpus))  # noqa: S311
+            for corpus in (replace(CORPUS, nouns=()), replace(CORPUS, nouns=()).for_measuring())
+        )
+    )
+    assert len(measured) > 20
+    assert not learnt & measured
+
+
+def test_every_message_is_there_in_every_manner_and_once() -> None:
+    text = resources.files("backends.starter.texts").joinpath(MESSAGES).read_text("utf-8")
+    messages = [json.loads(line) for line in text.splitlines()]
+    assert all(tuple(message) == SAID and all(message.values()) for message in messages)
+    assert len({message["short"] for message in messages}) == len(messages) > 900
