@@ -14,8 +14,8 @@ from backends.minilm.graph import RECIPE, encoder_graph
 from backends.minilm.weights import MODEL, WEIGHTS_SHA256, Bundle
 
 
-def built_model(bundle: Bundle, cache_folder: Path) -> bytes:
-    """Return the embedder's int8 graph, built now unless an intact one lies in the cache.
+def built_model(bundle: Bundle, cache_folder: Path) -> Path:
+    """Return where the embedder's int8 graph lies; it is built unless an intact one is cached.
 
     Raises:
         Misconfigured: The weights are wrong, or the cache folder cannot be written.
@@ -27,9 +27,10 @@ def built_model(bundle: Bundle, cache_folder: Path) -> bytes:
 
 def built_graph(
     cache_folder: Path, name: str, weights_sha256: str, build: Callable[[], bytes]
-) -> bytes:
-    """Return a graph, built now unless an intact one lies in the cache.
+) -> Path:
+    """Return where a graph lies, built now unless an intact one lies in the cache.
 
+    A file, since onnxruntime keeps the bytes of a graph that it is given for as long as it runs.
     Several processes may do this at once: each builds the same bytes and replaces whole files.
 
     Args:
@@ -43,9 +44,8 @@ def built_graph(
     """
     path = cache_folder / f"{name}-{_key(weights_sha256)}.onnx"
     checksum = path.with_suffix(".sha256")
-    cached = _intact(path, checksum)
-    if cached is not None:
-        return cached
+    if _intact(path, checksum):
+        return path
     model = build()
     try:
         cache_folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def built_graph(
             backend="embedder",
             hint="Make the folder writable, or choose another one.",
         ) from error
-    return model
+    return path
 
 
 def _key(weights_sha256: str) -> str:
@@ -66,19 +66,20 @@ def _key(weights_sha256: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _intact(path: Path, checksum: Path) -> bytes | None:
+def _intact(path: Path, checksum: Path) -> bool:
     try:
         recorded = checksum.read_bytes()
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        return None
+        return False
     except OSError as error:
         raise Misconfigured(
             f"The embedder cannot read its model {path}: {error.strerror}.",
             backend="embedder",
             hint="Make the file readable, or choose another cache folder.",
         ) from error
-    return content if hashlib.sha256(content).hexdigest().encode() == recorded else None
+    return found.encode() == recorded
 
 
 def _replace(path: Path, content: bytes) -> None:

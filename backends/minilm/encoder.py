@@ -149,7 +149,7 @@ def from_folder(folder: Path, threads: int) -> Encoder:
     config = _json(folder / "config.json")
     try:
         tokenizer = open_tokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        session = open_session(_graph_file(folder).read_bytes(), threads)
+        session = open_session(_readable(_graph_file(folder)), threads)
     except OSError as error:
         raise _unusable(folder, str(error)) from error
     return Encoder(
@@ -181,8 +181,8 @@ def open_tokenizer(serialised: str) -> Tokenizer:
     return tokenizer
 
 
-def open_session(model: bytes, threads: int) -> InferenceSession:
-    """Load a graph onto the CPU.
+def open_session(graph: Path, threads: int) -> InferenceSession:
+    """Load a graph's file onto the CPU.
 
     Raises:
         Misconfigured: onnxruntime cannot load it.
@@ -199,7 +199,7 @@ def open_session(model: bytes, threads: int) -> InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except _ort_errors() as error:
         raise Misconfigured(
             f"onnxruntime cannot load the graph: {error}.", backend="embedder"
@@ -214,12 +214,19 @@ def _ort_errors() -> tuple[type[Exception], ...]:
         state.InvalidArgument,
         state.InvalidGraph,
         state.InvalidProtobuf,
+        state.NoSuchFile,
         state.NotImplemented,
     )
 
 
 def _width(session: InferenceSession) -> int:
     return int(session.get_outputs()[0].shape[-1])
+
+
+def _readable(path: Path) -> Path:
+    """Return the path of a file that can be read; raises `OSError` for another."""
+    with path.open("rb"):
+        return path
 
 
 def _graph_file(folder: Path) -> Path:

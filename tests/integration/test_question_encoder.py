@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnxruntime import InferenceSession
 
 from backends.errors import Misconfigured, TimedOut, Unavailable
 from backends.minilm import EarlyExitEncoder
@@ -145,13 +147,19 @@ async def test_an_encoder_that_lacks_a_layer_is_refused(tmp_path: Path) -> None:
             pass
 
 
-def test_lower_and_upper_layers_in_a_row_are_the_whole_model() -> None:
+def test_lower_and_upper_layers_in_a_row_are_the_whole_model(tmp_path: Path) -> None:
     bundle = find_bundle()
     weights = bundle.weights()
     ids = np.array([both_ends(open_tokenizer(bundle.tokenizer()), QUESTION, 48, 24)[0]], np.int64)
-    whole = open_session(encoder_graph(weights, "float32"), 1).run(["tokens"], {"input_ids": ids})
-    lower = open_session(lower_graph(weights, "float32", range(4)), 1)
-    upper = open_session(upper_graph(weights, "float32", range(4, 6)), 1)
+
+    def opened(graph: bytes) -> InferenceSession:
+        path = tmp_path / f"{hashlib.sha256(graph).hexdigest()}.onnx"
+        path.write_bytes(graph)
+        return open_session(path, 1)
+
+    whole = opened(encoder_graph(weights, "float32")).run(["tokens"], {"input_ids": ids})
+    lower = opened(lower_graph(weights, "float32", range(4)))
+    upper = opened(upper_graph(weights, "float32", range(4, 6)))
     hidden = lower.run(["tokens"], {"input_ids": ids})[0]
 
     np.testing.assert_allclose(upper.run(["tokens"], {"hidden": hidden})[0], whole[0], atol=1e-4)
