@@ -49,6 +49,15 @@ def _named(value: str) -> str:
     return value
 
 
+def _new_name(value: str | None) -> str | None:
+    if value is not None and ("@" in value or not _NAMED.fullmatch(value)):
+        raise typer.BadParameter(
+            f"{value!r} is no name; use up to 63 lower-case letters, digits and hyphens, a letter "
+            "first."
+        )
+    return value
+
+
 Which = Annotated[
     str, typer.Argument(metavar="NAME[@VERSION]", help="Such as brand-voice@2.", callback=_named)
 ]
@@ -92,7 +101,9 @@ def show_adapter(
 def add_adapter(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="As PEFT saves it, perhaps with adapter.json.")],
-    name: Annotated[str | None, typer.Option("--name", help="What to call it.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call it.", callback=_new_name)
+    ] = None,
     base: Annotated[
         str | None, typer.Option("--base", help="The base model's name on its server.")
     ] = None,

@@ -141,6 +141,7 @@ def test_what_is_no_name_or_no_file_is_misuse(run: Run, tmp_path: Path) -> None:
         ("promote", "Brand Voice"),
         ("show", "tone@latest"),
         ("add", str(tmp_path), "--schema", str(tmp_path / "nowhere.json")),
+        ("add", str(tmp_path), "--name", "A B"),
         ("list", "--state", "asleep"),
     ):
         assert run(*arguments).returncode == 2
