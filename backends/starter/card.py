@@ -38,19 +38,23 @@ each:
 ## What it learnt from
 
 Texts that `backends/starter` composes by rule from its own lists (`texts/`) and from sentences of
-the questions in `router/tuning/examples`, which this project has written. No text of anybody else,
-no other model's output and no weights of another model went into it. Sources are drawn at random
-and targets follow by rule, so it says sentences that it never saw in another manner; it knows
+the questions in `router/tuning/examples`, and messages in seven manners and replies to lines of
+documents that were written one by one (`texts/messages.jsonl`, `texts/replies.jsonl`). All of it is
+the project's own; no weights of another model went into it. Composed sources are drawn at random
+and their targets follow by rule, so it says sentences that it never saw in another manner; it knows
 nothing about the world. Before it has an adapter it practises the skills under system prompts that
 nobody types; with any other system prompt it declines them. It has also practised to tell texts
 apart by what they are about, which no adapter here does, so that an adapter of your own learns from
 a few hundred rows.
 
+The first letter of a word is a token of its own, but for the 200 commonest words: a word that moves
+to the front of a sentence, or from there into it, then changes in one token only.
+
 Numbers, dates, names and codes are hidden in slots (`<n1>`, `<d1>`, `<p1>`, `<c1>`) by
 `backends.slots`, in training as in answering.
 
-Apart from training: `texts/colours_held_out.jsonl`, a twentieth of the natural sentences, chosen by
-their hash, and everything else whose name says that it is held out.
+Apart from training: `texts/colours_held_out.jsonl`, a twentieth of the sentences, messages and
+replies, chosen by their hash, and everything else whose name says that it is held out.
 
 ## Limits
 

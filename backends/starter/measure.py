@@ -3,7 +3,7 @@
     python -m backends.starter.measure --questions FOLDER [--show 10]
 
 Prints one JSON object: exact colours on the held-out phrasings, how many answers are JSON, how many
-answers say exactly what the rules say, how many keep every slot, each with the number of rows.
+answers say exactly what is expected, how many keep every slot, each with the number of rows.
 """
 
 from __future__ import annotations
@@ -101,9 +101,7 @@ def _compared(rows: Sequence[Exchange], answers: Sequence[str]) -> dict[str, Any
     there = sum(len(slots_in(row.assistant) & slots_in(text)) for row, text in with_slots)
     return {
         "rows": len(rows),
-        "exactly as the rules": _share(
-            sum(row.assistant == text for row, text in pairs), len(rows)
-        ),
+        "exactly as expected": _share(sum(row.assistant == text for row, text in pairs), len(rows)),
         "rows with slots": len(with_slots),
         "rows with every slot kept": _share(kept, len(with_slots)),
         "slots kept": _share(there, wanted),
