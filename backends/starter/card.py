@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from backends.starter.colours import PHRASES
 from backends.starter.corpus import FILES, read_corpus
 from backends.starter.folder import ARTEFACT, artefact_hash, starter_folder
 from backends.starter.measure import measure
@@ -99,7 +100,7 @@ def data_hash(questions: Path) -> str:
     digest = hashlib.sha256()
     texts = resources.files("backends.starter.texts")
     named = sorted(one.name for one in texts.iterdir() if one.name.endswith(".txt"))
-    for name in (*named, MESSAGES, REPLIES):
+    for name in (*named, PHRASES, MESSAGES, REPLIES):
         digest.update(texts.joinpath(name).read_bytes())
     for name in FILES:
         digest.update((questions / f"{name}.jsonl").read_bytes())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from importlib import resources
 from typing import Final
 
 from backends.starter.clauses import Clauses
+from backends.starter.corpus import kept_back
 from backends.starter.exchange import Exchange
-from backends.starter.lexicon import capital, pairs, pick, read_lists
+from backends.starter.lexicon import capital, pairs, pick, read_lists, read_rows
 
 MASTER_COLOURS: Final = (
     "beige", "pink", "white", "grey", "blue", "green", "orange", "red", "purple", "yellow", "brown",
@@ -29,9 +29,13 @@ SCHEMA: Final[Mapping[str, object]] = {
 
 def held_out() -> dict[str, str]:
     """Return phrasings that are never composed into training, each with its master colour."""
-    text = resources.files("backends.starter.texts").joinpath("colours_held_out.jsonl")
-    rows = (json.loads(line) for line in text.read_text("utf-8").splitlines())
-    return {row["phrase"]: row["colour"] for row in rows}
+    return {row["phrase"]: row["colour"] for row in read_rows("colours_held_out.jsonl")}
+
+
+PHRASES: Final = "colours.jsonl"
+"""One written phrase a line, as ``phrase``, with its master colour, as ``colour``."""
+
+_WRITTEN: Final = 0.3
 
 
 class Colours:
@@ -45,6 +49,11 @@ class Colours:
         self._lists = read_lists("colour_words")
         self._ish = pairs(self._lists["ish"])
         self._apart = {_key(phrase) for phrase in held_out()}
+        self._written: list[tuple[str, str]] = [
+            (row["phrase"], row["colour"])
+            for row in read_rows(PHRASES)
+            if kept_back(row["phrase"]) is clauses.corpus.measuring
+        ]
 
     def exchange(self, system: str = "") -> Exchange:
         """Return a wish for a master colour and its answer."""
@@ -60,6 +69,9 @@ class Colours:
                 return phrase, colour
 
     def _phrase(self) -> tuple[str, str]:
+        if self._rng.random() < _WRITTEN:
+            phrase, colour = self._rng.choice(self._written)
+            return self._cased(self._spelt(phrase)), colour
         roll = self._rng.random()
         if roll < 0.07:
             return self._metal()

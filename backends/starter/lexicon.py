@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Lists: TypeAlias = Mapping[str, tuple[str, ...]]
 
@@ -26,6 +27,16 @@ def read_lists(name: str) -> dict[str, tuple[str, ...]]:
         found = (item.strip() for item in re.split(r" \|(?: |$)", items.replace("\n", " ")))
         lists[key.strip()] = tuple(item for item in found if item)
     return lists
+
+
+def read_rows(name: str) -> list[Any]:
+    """Return the JSON lines of ``texts/<name>``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    text = resources.files("backends.starter.texts").joinpath(name).read_text("utf-8")
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def pairs(items: Sequence[str]) -> dict[str, str]:

@@ -6,19 +6,17 @@ there in seven manners, and each reply with the lines of documents that it was w
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from backends.starter.clauses import Clauses
 from backends.starter.corpus import kept_back
 from backends.starter.exchange import Exchange, slotted
-from backends.starter.lexicon import pick
+from backends.starter.lexicon import pick, read_rows
 
 MESSAGES: Final = "messages.jsonl"
 """One message a line under the keys of `SAID`."""
@@ -62,11 +60,11 @@ class Written:
         self._rng: random.Random = clauses.rng
         measuring = clauses.corpus.measuring
         self._messages: list[dict[str, str]] = [
-            row for row in _lines(MESSAGES) if kept_back(row["wordy"]) is measuring
+            row for row in read_rows(MESSAGES) if kept_back(row["wordy"]) is measuring
         ]
         self._replies = [
             Reply(row["wish"], tuple(row["evidence"]), row["reply"])
-            for row in _lines(REPLIES)
+            for row in read_rows(REPLIES)
             if kept_back(row["wish"]) is measuring
         ]
         self._nouns = frozenset(clauses.corpus.nouns)
@@ -123,11 +121,6 @@ def _in_order(row: Reply, rng: random.Random) -> tuple[str, str]:
     asked = "\n\n".join(filter(None, (row.wish, "\n".join(lines))))
     place = {str(old + 1): f"[{new}]" for new, old in enumerate(order, start=1)}
     return asked, _MARK.sub(lambda found: place.get(found[1], found[0]), row.reply)
-
-
-def _lines(name: str) -> list[Any]:
-    text = resources.files("backends.starter.texts").joinpath(name).read_text("utf-8")
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def _ended(text: str) -> str:
