@@ -144,16 +144,21 @@ async def open_store(
 async def open_registry(settings: Settings) -> AsyncIterator[PostgresAdapterRegistry]:
     """Open the registry of adapters on the configured database, or on the embedded one.
 
+    Where the model that ships answers, its adapters are there and live.
+
     Raises:
         BackendError: The database cannot be reached or is not what it must be.
     """
     from backends.postgres import migrate
     from backends.registry import open_registry
+    from backends.shipped import ensure_shipped
 
     async with open_database(settings) as url:
         await migrate(url, schema=settings.database_schema)
         limits = replace(_limits(settings), max_size=4)
         async with open_registry(url, schema=settings.database_schema, limits=limits) as registry:
+            if settings.starter and not settings.vllm_url:
+                await ensure_shipped(registry, shipped_adapters())
             yield registry
 
 

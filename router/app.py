@@ -23,7 +23,6 @@ from backends.adapters import AdapterHost
 from backends.base import DocumentStore, Embedder, Judge, Reranker
 from backends.errors import BackendError
 from backends.generation import Generator, ModelCard
-from backends.shipped import ensure_shipped
 from backends.trimming import give_back
 from router.adapters import (
     host_of,
@@ -37,7 +36,6 @@ from router.adapters import (
     open_registry,
     open_reranker,
     open_store,
-    shipped_adapters,
 )
 from router.classify import (
     Classifier,
@@ -279,9 +277,8 @@ async def _open_chooser(opened: _Opened, stack: AsyncExitStack) -> AdapterChoose
     await stack.enter_async_context(kept_in_order(generator, registry))
     loading: AdapterHost | None = None
     if not settings.vllm_url:
-        # In this process: nobody else sees to it that adapters are there and loaded.
+        # In this process: nobody else sees to it that adapters are loaded.
         loading = host
-        await ensure_shipped(registry, shipped_adapters())
     # Without spans: nobody has asked for what is embedded here.
     keeping = LiveAdapters(registry, opened.reader, bases, host=loading)
     live = await stack.enter_async_context(keeping.opened())

@@ -358,7 +358,8 @@ def _table(adapters: Sequence[Adapter]) -> RenderableType:
     table.add_column("base", overflow="ellipsis", no_wrap=True, min_width=8, max_width=30)
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("examples", justify="right", no_wrap=True)
-    table.add_column("description", overflow="ellipsis", no_wrap=True)
+    # The one that gives way on a narrow screen.
+    table.add_column("description", overflow="fold")
     for adapter in adapters:
         spec, state = adapter.spec, adapter.state.value
         table.add_row(

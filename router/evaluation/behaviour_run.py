@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from agents.behavioural import BehaviouralAgent
 from agents.hybrid import HybridAgent
 from backends.adapters import NAME, AdapterState
-from backends.shipped import ensure_shipped
 from router.adapters import (
     host_of,
     open_embedder,
     open_generator,
     open_reader,
     open_registry,
-    shipped_adapters,
 )
 from router.errors import InvalidRequest, ModelUnavailable, UnknownModel, router_error
 from router.evaluation.behaviour import answer_all, served, with_adapter, without_adapter
@@ -185,8 +183,6 @@ async def opened(settings: Settings) -> AsyncIterator[Measuring]:
         embedder = await stack.enter_async_context(open_embedder(settings))
         reader = await stack.enter_async_context(open_reader(settings, embedder))
         registry = await stack.enter_async_context(open_registry(settings))
-        if not settings.vllm_url:
-            await ensure_shipped(registry, shipped_adapters())
         within_s = settings.timeouts.request
         yield Measuring(registry, generator, host_of(generator), reader, within_s)
 
