@@ -198,9 +198,9 @@ class Colours:
 
     def _cased(self, text: str) -> str:
         roll = self._rng.random()
-        if roll < 0.82:
+        if roll < 0.76:
             return text
-        return capital(text) if roll < 0.92 else (text.upper() if roll < 0.96 else text.title())
+        return capital(text) if roll < 0.86 else (text.upper() if roll < 0.96 else text.title())
 
 
 _FOREIGN: Final = (
