@@ -161,11 +161,12 @@ class Manners:
             if clause.kind in ("imperative", "prohibition"):
                 said.append(f"Please {text}.")
             elif clause.kind == "question":
-                said.append(sentence(text if short else f"may we ask: {text}", "?"))
+                asked = text if short else f"we would be grateful to know: {text}"
+                said.append(sentence(asked, "?"))
             else:
                 if clause.kind == "refusal":
                     text = f"we are unable to {text}"
-                said.append(sentence(text if noted else f"please note that {text}"))
+                said.append(sentence(text if noted else f"please be informed that {text}"))
                 noted = True
         if message.apology:
             said.append("Apologies for the inconvenience." if short else _REGRET)

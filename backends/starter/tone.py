@@ -107,10 +107,9 @@ ORDINARY: Final[tuple[Manner, ...]] = (
 
 
 _WRITTEN: Final[Mapping[str, float]] = MappingProxyType(
-    {"formal": 0.6, "friendly": 0.3, "short": 0.8, "formal and short": 0.4, "warm": 0.45}
+    {"formal": 0.2, "short": 0.6, "formal and short": 0.4}
 )
-"""By the manner: the share of exchanges that change a written text. People's friendly texts joke
-about what nobody told them, so those are the smaller part."""
+"""By the manner: the share of exchanges that change a written text."""
 
 
 class Tones:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 from typing import Final
 
@@ -17,6 +18,7 @@ from backends.starter.clauses import Clauses
 from backends.starter.corpus import kept_back
 from backends.starter.exchange import Exchange, slotted
 from backends.starter.lexicon import pick, read_rows
+from backends.starter.overlap import anywhere, in_order
 
 MESSAGES: Final = "messages.jsonl"
 """One message a line under the keys of `SAID`."""
@@ -26,16 +28,25 @@ REPLIES: Final = "replies.jsonl"
 
 SAID: Final = ("wordy", "short", "casual", "formal", "stiff", "friendly", "warm")
 
-_SOURCES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
+_SOURCES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "formal": ("formal", ("casual", "casual", "casual", "friendly", "warm", "wordy")),
-        "friendly": ("friendly", ("stiff", "stiff", "formal", "wordy")),
-        "short": ("short", ("wordy", "wordy", "wordy", "wordy", "formal", "warm")),
-        "formal and short": ("stiff", ("casual", "wordy")),
-        "warm": ("warm", ("stiff", "stiff", "formal", "casual", "wordy")),
+        "short": (*("wordy",) * 6, "formal", "casual", "warm", "friendly"),
+        "formal": ("wordy", "casual", "warm", "friendly", "stiff"),
+        "formal and short": ("wordy", "casual", "warm", "friendly"),
     }
 )
-"""By the manner that is wanted: the field it is in, and those that it is made from."""
+"""By the manner that is wanted: what it is made from. The others people write too freely."""
+
+_TARGETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"short": ("short", "stiff"), "formal": ("formal",), "formal and short": ("stiff",)}
+)
+
+_FAITHFUL: Final[Mapping[str, float]] = MappingProxyType(
+    {"short": 0.8, "formal": 0.65, "formal and short": 0.8}
+)
+"""So much of the text has to stand in what it is made from, see `backends.starter.overlap`."""
+
+_FAITHFUL_REPLY: Final = 0.65
 
 _JOINED: Final = 0.2
 _SWAPPED: Final = 0.4
@@ -59,13 +70,13 @@ class Written:
         self._clauses = clauses
         self._rng: random.Random = clauses.rng
         measuring = clauses.corpus.measuring
-        self._messages: list[dict[str, str]] = [
-            row for row in read_rows(MESSAGES) if kept_back(row["wordy"]) is measuring
-        ]
+        messages = [row for row in read_rows(MESSAGES) if kept_back(row["wordy"]) is measuring]
+        self._pairs = {manner: _faithful(messages, manner) for manner in _SOURCES}
         self._replies = [
             Reply(row["wish"], tuple(row["evidence"]), row["reply"])
             for row in read_rows(REPLIES)
             if kept_back(row["wish"]) is measuring
+            and anywhere(" ".join((row["wish"], *row["evidence"])), row["reply"]) >= _FAITHFUL_REPLY
         ]
         self._nouns = frozenset(clauses.corpus.nouns)
 
@@ -75,14 +86,14 @@ class Written:
         Raises:
             KeyError: Nothing was written in the manner.
         """
-        field, sources = _SOURCES[manner]
-        source_field = pick(self._rng, sources)
-        count = 2 if self._rng.random() < _JOINED else 1
-        chosen = self._rng.sample(self._messages, count)
-        source = " ".join(_ended(message[source_field]) for message in chosen)
-        target = " ".join(_ended(message[field]) for message in chosen)
-        if count == 1:
-            source, target = chosen[0][source_field], chosen[0][field]
+        of_sources = self._pairs[manner]
+        pairs = of_sources[
+            pick(self._rng, tuple(one for one in _SOURCES[manner] if one in of_sources))
+        ]
+        source, target = self._rng.choice(pairs)
+        if self._rng.random() < _JOINED:
+            more, said = self._rng.choice(pairs)
+            source, target = f"{_ended(source)} {more}", f"{_ended(target)} {said}"
         return self._swapped(source, target)
 
     def reply(self, system: str = "") -> Exchange:
@@ -121,6 +132,20 @@ def _in_order(row: Reply, rng: random.Random) -> tuple[str, str]:
     asked = "\n\n".join(filter(None, (row.wish, "\n".join(lines))))
     place = {str(old + 1): f"[{new}]" for new, old in enumerate(order, start=1)}
     return asked, _MARK.sub(lambda found: place.get(found[1], found[0]), row.reply)
+
+
+def _faithful(
+    messages: Sequence[Mapping[str, str]], manner: str
+) -> dict[str, list[tuple[str, str]]]:
+    """Return pairs of texts by the field of the first, where the second keeps to its words."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for message, field, wanted in product(
+        messages, sorted(set(_SOURCES[manner])), _TARGETS[manner]
+    ):
+        source, target = message[field], message[wanted]
+        if in_order(source, target) >= _FAITHFUL[manner] and len(target) < len(source) * 1.5:
+            found.setdefault(field, []).append((source, target))
+    return found
 
 
 def _ended(text: str) -> str:
