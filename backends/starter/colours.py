@@ -123,7 +123,7 @@ class Colours:
 
     def _framed(self, phrase: str, colour: str) -> str:
         rng = self._rng
-        if rng.random() < 0.1 and colour not in ("gold", "silver", "multicolour"):
+        if rng.random() < 0.16 and colour not in ("gold", "silver", "multicolour"):
             second = pick(rng, self._lists["basics"])
             pattern = pick(rng, self._lists["patterns"]).replace("{b}", second)
             goods = f" {self._goods()}" if rng.random() < 0.3 else ""
@@ -182,9 +182,9 @@ class Colours:
         return self._cased(f"{text}{pick(rng, after)}"), "multicolour"
 
     def _spelt(self, word: str) -> str:
-        """Return the word, one time in six with a slip of the keys."""
+        """Return the word, one time in four with a slip of the keys."""
         rng = self._rng
-        if len(word) < 5 or rng.random() >= 0.17:
+        if len(word) < 4 or rng.random() >= 0.25:
             return word
         at = rng.randint(1, len(word) - 2)
         roll = rng.random()

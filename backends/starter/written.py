@@ -42,7 +42,7 @@ _TARGETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 
 _FAITHFUL: Final[Mapping[str, float]] = MappingProxyType(
-    {"short": 0.8, "formal": 0.65, "formal and short": 0.8}
+    {"short": 1.0, "formal": 0.75, "formal and short": 1.0}
 )
 """So much of the text has to stand in what it is made from, see `backends.starter.overlap`."""
 

@@ -135,7 +135,7 @@ def test_the_sources_of_the_rows_are_those_that_nothing_is_measured_on() -> None
 def test_a_written_text_in_a_manner_holds_no_fact_that_its_source_lacks(manner: str) -> None:
     written = Written(Clauses(random.Random(3), CORPUS))  # noqa: S311
     pairs = [written.pair(manner) for _ in range(200)]
-    assert len(set(pairs)) > 100
+    assert len(set(pairs)) > 60
     assert [pair for pair in pairs if slotted(*pair) is None] == []
 
 
