@@ -7,13 +7,14 @@ answer, what it said last stands.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from backends.adapters import Adapter, AdapterState
+from backends.adapters import NAME, Adapter, AdapterState
 from backends.errors import BackendError, Refused
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ EVERY_S: Final = 1.0
 MAX_LIVE: Final = 200
 """Adapters that are looked at, by name; more are left out, and that is told."""
 
+_NAMED: Final = re.compile(rf"({NAME.pattern})(?:@([1-9][0-9]{{0,8}}))?")
 _BATCH: Final = 16
 """Examples embedded at a time, so that questions need not wait for many."""
 _REMEMBERED: Final = 64
@@ -165,16 +167,15 @@ class LiveAdapters:
         Args:
             named: ``name`` or ``name@version``.
         """
-        name, _, version = named.partition("@")
-        number = int(version) if version.isdecimal() else None
+        match = _NAMED.fullmatch(named)
+        if match is None:
+            return None
         try:
             async with asyncio.timeout(self._timeout_s):
-                found = await self._registry.find(name, number)
+                found = await self._registry.find(match[1], int(match[2]) if match[2] else None)
         except (BackendError, TimeoutError):
             return None
-        if found is None:
-            return None
-        return _absent(named, found, await self._served([]), self.snapshot.stale)
+        return None if found is None else _absent(named, found, await self._served([]))
 
     async def _keep(self, every_s: float) -> None:
         while True:
@@ -248,16 +249,15 @@ class LiveAdapters:
         return np.concatenate(batches)
 
 
-def _absent(named: str, found: Adapter, bases: Iterable[str], stale: str) -> Refused:
+def _absent(named: str, found: Adapter, bases: Iterable[str]) -> Refused:
     known = found.served_as
     if found.spec.base not in bases:
         problem = f"The adapter {known} is one for {found.spec.base}, which does not answer here."
         hint = "Start a model server with that base, or ask for another adapter."
     elif found.state is AdapterState.LIVE or named == known:
-        problem = (
-            f"The adapter {known} is registered, and could not be loaded here. {stale}".strip()
-        )
-        hint = f"See router adapters show {known}, and add its files anew where they are damaged."
+        # Why names files of this machine, which are not for whoever asks.
+        problem = f"The adapter {known} is registered, and could not be loaded here."
+        hint = "Whoever runs the router sees why with: router doctor"
     else:
         state = "a candidate" if found.state is AdapterState.CANDIDATE else "retired"
         problem = f"No version of the adapter {named} is live: {known} is {state}."

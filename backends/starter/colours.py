@@ -36,6 +36,7 @@ PHRASES: Final = "colours.jsonl"
 """One written phrase a line, as ``phrase``, with its master colour, as ``colour``."""
 
 _WRITTEN: Final = 0.3
+"""Share of the phrases that were written; the others are composed."""
 
 
 class Colours:

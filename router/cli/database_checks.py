@@ -91,9 +91,7 @@ async def _migrations(settings: Settings, url: str) -> Finding:
     at_start = "They run by themselves at the next start."
     known = {step.number: step for step in migrations()}
     async with _session(settings, url) as session:
-        table = f"{settings.database_schema}.schema_migration"
-        row = await (await session.execute("SELECT to_regclass(%s)", [table])).fetchone()
-        if row is None or row[0] is None:
+        if not await _has_table(settings, session, "schema_migration"):
             return Finding("ok", f"none has run in {settings.database_schema!r} yet", at_start)
         cursor = await session.execute("SELECT number, checksum FROM schema_migration")
         done = dict(await cursor.fetchall())
@@ -115,9 +113,7 @@ async def _documents(settings: Settings, url: str) -> Finding:
     from router.adapters import open_embedder
 
     async with _session(settings, url) as session:
-        table = f"{settings.database_schema}.embedding_space"
-        row = await (await session.execute("SELECT to_regclass(%s)", [table])).fetchone()
-        if row is None or row[0] is None:
+        if not await _has_table(settings, session, "embedding_space"):
             return Finding("ok", "none yet")
         row = await (await session.execute("SELECT count(*) FROM document")).fetchone()
     async with (
@@ -138,9 +134,8 @@ async def _adapters(settings: Settings, url: str) -> Finding:
     from router.cli.adapter_checks import live_adapters
 
     async with _session(settings, url) as session:
-        table = f"{settings.database_schema}.adapter"
-        row = await (await session.execute("SELECT to_regclass(%s)", [table])).fetchone()
-    if row is None or row[0] is None:
+        known = await _has_table(settings, session, "adapter")
+    if not known:
         return Finding("ok", "none yet")
     async with open_registry(url, schema=settings.database_schema) as registry:
         return await live_adapters(registry)
@@ -158,6 +153,12 @@ async def _session(settings: Settings, url: str) -> AsyncIterator[AsyncConnectio
     with translated(conninfo, "look at the database"):
         async with await AsyncConnection.connect(conninfo) as session:
             yield session
+
+
+async def _has_table(settings: Settings, session: AsyncConnection[Any], name: str) -> bool:
+    table = f"{settings.database_schema}.{name}"
+    row = await (await session.execute("SELECT to_regclass(%s)", [table])).fetchone()
+    return row is not None and row[0] is not None
 
 
 def _parts(version: str) -> tuple[int, ...]:

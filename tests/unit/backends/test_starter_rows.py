@@ -131,16 +131,20 @@ def test_the_sources_of_the_rows_are_those_that_nothing_is_measured_on() -> None
     assert not any(name.startswith(("held", "golden", "hidden")) for name in FILES)
 
 
+def written_of(corpus: Corpus) -> Written:
+    return Written(Clauses(random.Random(3), corpus))  # noqa: S311 - rows have to repeat
+
+
 @pytest.mark.parametrize("manner", ["formal", "short", "formal and short"])
 def test_a_written_text_in_a_manner_holds_no_fact_that_its_source_lacks(manner: str) -> None:
-    written = Written(Clauses(random.Random(3), CORPUS))  # noqa: S311
+    written = written_of(CORPUS)
     pairs = [written.pair(manner) for _ in range(200)]
     assert len(set(pairs)) > 60
     assert [pair for pair in pairs if slotted(*pair) is None] == []
 
 
 def test_a_written_reply_cites_the_lines_that_stand_beside_its_wish() -> None:
-    written = Written(Clauses(random.Random(3), CORPUS))  # noqa: S311
+    written = written_of(CORPUS)
     cited = 0
     for _ in range(200):
         row = written.reply("s")
@@ -152,12 +156,10 @@ def test_a_written_reply_cites_the_lines_that_stand_beside_its_wish() -> None:
 
 
 def test_what_is_measured_on_was_written_and_never_learnt() -> None:
+    corpus = replace(CORPUS, nouns=())
     learnt, measured = (
         {written.pair("short")[1] for _ in range(2000)}
-        for written in (
-            Written(Clauses(random.Random(3), corpus))  # noqa: S311
-            for corpus in (replace(CORPUS, nouns=()), replace(CORPUS, nouns=()).for_measuring())
-        )
+        for written in (written_of(corpus), written_of(corpus.for_measuring()))
     )
     assert len(measured) > 20
     assert not learnt & measured
