@@ -92,11 +92,23 @@ def _write(folder: Path, source: Path, weights: Weights) -> None:
     (folder / _GRAPH).write_bytes(decoder_graph(weights))
     config = json.dumps(_configuration(weights.shape), indent=2)
     (folder / "genai_config.json").write_text(config, "utf-8")
-    shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
+    (folder / "tokenizer.json").write_text(_vocabulary(source), "utf-8")
     # Of transformers' names this is the one that onnxruntime-genai knows for byte-level BPE.
     named = json.dumps({"tokenizer_class": "GPT2Tokenizer"})
     (folder / "tokenizer_config.json").write_text(named, "utf-8")
     (folder / _CHECKSUMS).write_text(json.dumps(_checksums(folder)), "utf-8")
+
+
+def _vocabulary(source: Path) -> str:
+    """Return the tokenizer without the rules by which it splits a text.
+
+    The runtime learns from it what text each token stands for, to hold an answer to a form; prompts
+    come to it as ids. Of patterns to split by it reads few, and it refuses a form with the others.
+    """
+    tokenizer = json.loads((source / "tokenizer.json").read_text("utf-8"))
+    plain = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    tokenizer["pre_tokenizer"] = plain | {"use_regex": True}
+    return json.dumps(tokenizer, ensure_ascii=False)
 
 
 def _put_in_place(built: Path, folder: Path) -> None:

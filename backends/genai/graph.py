@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[Any]
 
-RECIPE: Final = 3
+RECIPE: Final = 4
 """Raise it with every change of a built folder: a cached one of another recipe is not used."""
 
 INPUTS: Final = {

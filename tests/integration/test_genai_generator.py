@@ -299,6 +299,28 @@ async def test_an_answer_under_a_schema_is_json_that_satisfies_it(
         assert set(said["sizes"]) <= {36, 38, 40}
 
 
+async def test_a_schema_holds_whatever_pattern_the_tokenizer_splits_words_by(
+    tmp_path: Path,
+) -> None:
+    base = make_babbler(tmp_path / "base")
+    written = json.loads((base / "tokenizer.json").read_text("utf-8"))
+    letters = r"(?!(?i:the|and)(?!\p{L}))\p{L}(?=\p{L})|(?<!\p{L}|\p{L}['’])\p{L}"
+    split = {
+        "type": "Split",
+        "pattern": {"Regex": letters},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    written["pre_tokenizer"] = {
+        "type": "Sequence",
+        "pretokenizers": [split, written["pre_tokenizer"]],
+    }
+    (base / "tokenizer.json").write_text(json.dumps(written), "utf-8")
+    async with GenaiGenerator.open("babbler", base, tmp_path / "models") as generator:
+        generation = await generator.complete(replace(REQUEST, schema=COLOURS))
+    assert json.loads(generation.text)["colour"] in ("Off White", "Soft Pink — 20 €", "Gold")
+
+
 async def test_a_choice_may_hold_any_character(tmp_path: Path) -> None:
     choices = ('a "quoted" \\ one', "ünï | code\n", "\x7f")
     async with babbler(tmp_path) as generator:
