@@ -19,7 +19,7 @@ from backends.starter.corpus import FILES, read_corpus
 from backends.starter.folder import ARTEFACT, artefact_hash, starter_folder
 from backends.starter.measure import measure
 from backends.starter.skills import SKILLS
-from backends.starter.written import MESSAGES, REPLIES
+from backends.starter.written import MESSAGES, REPLIES, SHORTENED
 
 ROWS: Final = 400
 """Rows of each skill that the card measures."""
@@ -39,9 +39,10 @@ each:
 ## What it learnt from
 
 Texts that `backends/starter` composes by rule from its own lists (`texts/`) and from sentences of
-the questions in `router/tuning/examples`, and messages in seven manners and replies to lines of
-documents that were written one by one (`texts/messages.jsonl`, `texts/replies.jsonl`). All of it is
-the project's own; no weights of another model went into it. Composed sources are drawn at random
+the questions in `router/tuning/examples`, and messages in seven manners, texts made shorter,
+replies to lines of documents and colour phrases that were written one by one
+(`texts/messages.jsonl`, `shortened.jsonl`, `replies.jsonl`, `colours.jsonl`). All of it is the
+project's own; no weights of another model went into it. Composed sources are drawn at random
 and their targets follow by rule, so it says sentences that it never saw in another manner; it knows
 nothing about the world. Before it has an adapter it practises the skills under system prompts that
 nobody types; with any other system prompt it declines them. It has also practised to tell texts
@@ -100,7 +101,7 @@ def data_hash(questions: Path) -> str:
     digest = hashlib.sha256()
     texts = resources.files("backends.starter.texts")
     named = sorted(one.name for one in texts.iterdir() if one.name.endswith(".txt"))
-    for name in (*named, PHRASES, MESSAGES, REPLIES):
+    for name in (*named, PHRASES, MESSAGES, REPLIES, SHORTENED):
         digest.update(texts.joinpath(name).read_bytes())
     for name in FILES:
         digest.update((questions / f"{name}.jsonl").read_bytes())

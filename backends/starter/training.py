@@ -35,6 +35,7 @@ class Plan:
         tokens: Tokens of a batch.
         asked_weight: What tokens of the question weigh beside those of the answer.
         seed: Of everything.
+        cut: Share of the words of a question that are read in two parts.
         saved_every: Chunks of rows between two checkpoints.
     """
 
@@ -44,6 +45,7 @@ class Plan:
     tokens: int = 6144
     asked_weight: float = 0.1
     seed: int = 1
+    cut: float = 0.0
     saved_every: int = 3
 
 
@@ -124,6 +126,7 @@ def _chunks(
             tokens=plan.tokens,
             asked_weight=plan.asked_weight,
             seed=plan.seed + number,
+            cut=plan.cut,
         ):
             yield number, batch
 

@@ -26,6 +26,9 @@ MESSAGES: Final = "messages.jsonl"
 REPLIES: Final = "replies.jsonl"
 """One reply a line: ``wish``, ``evidence`` and ``reply``, whose marks count the evidence from 1."""
 
+SHORTENED: Final = "shortened.jsonl"
+"""One text a line, ``wordy`` and ``short``: the same with words left out, and none reordered."""
+
 SAID: Final = ("wordy", "short", "casual", "formal", "stiff", "friendly", "warm")
 
 _SOURCES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -70,8 +73,12 @@ class Written:
         self._clauses = clauses
         self._rng: random.Random = clauses.rng
         measuring = clauses.corpus.measuring
-        messages = [row for row in read_rows(MESSAGES) if kept_back(row["wordy"]) is measuring]
+        messages, shortened = (
+            [row for row in read_rows(name) if kept_back(row["wordy"]) is measuring]
+            for name in (MESSAGES, SHORTENED)
+        )
         self._pairs = {manner: _faithful(messages, manner) for manner in _SOURCES}
+        self._pairs["short"]["wordy"] += [(row["wordy"], row["short"]) for row in shortened]
         self._replies = [
             Reply(row["wish"], tuple(row["evidence"]), row["reply"])
             for row in read_rows(REPLIES)

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
 from backends.slots import SLOTS
 from backends.starter.batches import LENGTHS, batches, train_tokenizer
 from backends.starter.chat import SPECIAL
 from backends.starter.exchange import Exchange
+from backends.starter.folder import ARTEFACT
 
 torch = pytest.importorskip("torch", reason="training needs the extra finetune")
 
@@ -79,3 +81,22 @@ def test_batches_have_few_shapes_and_weigh_only_what_is_written(parts: tuple[Any
     learnt = made[0].ids[0][made[0].weights[0] > 0]
     text = tokenizer.decode([int(token) for token in learnt], skip_special_tokens=True)
     assert text in {row.assistant for row in ROWS}
+
+
+def test_words_of_a_question_may_be_read_in_two_parts_and_say_the_same() -> None:
+    tokenizer = Tokenizer.from_file(str(ARTEFACT / "tokenizer.json"))
+    whole, cut = (
+        [list(row) for batch in made for row in batch.ids]
+        for made in (
+            batches(ROWS, tokenizer, tokens=400, asked_weight=0.0, seed=1, cut=share)
+            for share in (0.0, 1.0)
+        )
+    )
+
+    def said(rows: list[list[int]]) -> set[str]:
+        return {tokenizer.decode(row, skip_special_tokens=True) for row in rows} - {""}
+
+    texts = {"\n" + "\n\n".join(turn["content"] for turn in row.messages()) for row in ROWS}
+    assert {text.rstrip("\n") for text in said(cut)} <= texts
+    assert len(said(cut)) > 1
+    assert {tuple(row) for row in whole} != {tuple(row) for row in cut}

@@ -20,11 +20,12 @@ from backends.starter.corpus import Corpus
 from backends.starter.exchange import slotted
 from backends.starter.lexicon import fill
 from backends.starter.manner import Manners
+from backends.starter.overlap import in_order
 from backends.starter.policies import Policies
 from backends.starter.rows import NAMES, compose
 from backends.starter.sorting import SYSTEM as SORTING
 from backends.starter.voice import addressed
-from backends.starter.written import MESSAGES, SAID, Written
+from backends.starter.written import MESSAGES, SAID, SHORTENED, Written
 
 CORPUS = Corpus(
     wishes=("Write a sonnet about rust.", "How high is the tower?"),
@@ -163,6 +164,15 @@ def test_what_is_measured_on_was_written_and_never_learnt() -> None:
     )
     assert len(measured) > 20
     assert not learnt & measured
+
+
+def test_a_text_that_was_shortened_has_words_of_its_source_in_their_order() -> None:
+    text = resources.files("backends.starter.texts").joinpath(SHORTENED).read_text("utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    free = [row for row in rows if in_order(row["wordy"], row["short"]) < 1]
+    assert free == []
+    assert all(len(row["short"]) < len(row["wordy"]) * 0.67 for row in rows)
+    assert len({row["short"] for row in rows}) == len(rows)
 
 
 def test_every_message_is_there_in_every_manner_and_once() -> None:
