@@ -187,6 +187,6 @@ class AdapterHost(Protocol):
         """
         ...
 
-    async def loaded(self) -> Mapping[str, frozenset[str]]:
-        """Return for each place that answers which adapters it serves."""
+    async def loaded(self) -> Mapping[str, frozenset[str] | None]:
+        """Return for each place which adapters it serves; None for one that does not answer."""
         ...

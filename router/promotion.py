@@ -230,15 +230,16 @@ async def _unload_replaced(
     """Unload retired versions once routers have noticed; return what is left and why."""
     left = []
     try:
-        if not await _replaced(registry, host, name):
-            return ()
-        await asyncio.sleep(grace_s)
+        if await _replaced(registry, host, name):
+            await asyncio.sleep(grace_s)
         # Again: one of them may be live anew.
         for served_as in await _replaced(registry, host, name):
             try:
                 await host.unload(served_as)
             except BackendError as error:
                 left.append(f"{served_as} is still loaded: {error}")
+        # Who was asked to unload and did not answer has been told of.
+        left += [] if left else await _unheard(host, name)
     except BackendError as error:
         left.append(f"Versions before this one may still be loaded: {error}")
     return tuple(left)
@@ -252,8 +253,18 @@ async def _replaced(registry: AdapterRegistry, host: AdapterHost, name: str) -> 
     return [served_as for served_as in names if served_as in loaded]
 
 
+async def _unheard(host: AdapterHost, name: str) -> list[str]:
+    """Say of each place that does not answer what it may still serve."""
+    return [
+        f"{place} does not answer: retired versions of {name} may still be loaded there. Nobody is "
+        "sent there for them, and the next promotion unloads them."
+        for place, served in (await host.loaded()).items()
+        if served is None
+    ]
+
+
 async def _loaded(host: AdapterHost) -> frozenset[str]:
-    return frozenset().union(*(await host.loaded()).values())
+    return frozenset().union(*filter(None, (await host.loaded()).values()))
 
 
 async def _live(registry: AdapterRegistry, name: str) -> Adapter | None:

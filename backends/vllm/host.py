@@ -52,7 +52,7 @@ class VllmHost:
 
     async def bases(self) -> Sequence[str]:
         """See `AdapterHost`; a model counts by each of its names: its own, and where it is from."""
-        listings = [models for _, models in await self._listings()]
+        listings = [models for _, models in await self._listings() if models is not None]
         if not listings:
             raise Unavailable(
                 "No model server answers.",
@@ -104,10 +104,12 @@ class VllmHost:
             [self._unload_on(replica, served_as) for replica in self._transport.replicas]
         )
 
-    async def loaded(self) -> Mapping[str, frozenset[str]]:
+    async def loaded(self) -> Mapping[str, frozenset[str] | None]:
         """See `AdapterHost`."""
         return {
-            replica.name: frozenset(model.name for model in models if model.base is not None)
+            replica.name: None
+            if models is None
+            else frozenset(model.name for model in models if model.base is not None)
             for replica, models in await self._listings()
         }
 
@@ -136,18 +138,17 @@ class VllmHost:
             known = self._hashes[folder] = (files, model_hash(folder))
         return known[1]
 
-    async def _listings(self) -> list[tuple[Replica, Sequence[wire.Listed]]]:
-        """What each server that answers lists."""
+    async def _listings(self) -> list[tuple[Replica, Sequence[wire.Listed] | None]]:
+        """What each server lists; None for one that does not answer."""
 
-        async def listed(replica: Replica) -> tuple[Replica, Sequence[wire.Listed]] | None:
+        async def listed(replica: Replica) -> tuple[Replica, Sequence[wire.Listed] | None]:
             try:
                 return replica, await self._transport.list_models(replica)
             except BackendError:
-                # Whoever asks wants those that answer.
-                return None
+                # Whoever asks goes on with those that answer.
+                return replica, None
 
-        asked = await asyncio.gather(*(listed(one) for one in self._transport.replicas))
-        return [answer for answer in asked if answer is not None]
+        return await asyncio.gather(*(listed(one) for one in self._transport.replicas))
 
     async def _has(self, replica: Replica, served_as: str, had: set[str]) -> None:
         """Put down that a server has an adapter already, if it does."""

@@ -124,7 +124,7 @@ async def served(host: AdapterHost | None, adapters: Sequence[Adapter]) -> Async
     if host is None:
         yield
         return
-    places = (await host.loaded()).values()
+    places = [names for names in (await host.loaded()).values() if names is not None]
     missing = [one for one in adapters if any(one.served_as not in place for place in places)]
     brought = [one for one in missing if not any(one.served_as in place for place in places)]
     try:

@@ -57,6 +57,7 @@ def pirate(folder: Path, version: int = 1, *, rank: int = 4) -> Adapter:
 async def served_by(host: AdapterHost) -> set[str]:
     """What every place serves; they serve the same."""
     (served,) = set((await host.loaded()).values())
+    assert served is not None
     return set(served)
 
 

@@ -308,6 +308,16 @@ async def test_a_retired_version_is_unloaded(tmp_path: Path) -> None:
         assert held.served("voice@1") == [False, False]
 
 
+async def test_a_retirement_names_the_server_that_did_not_hear_of_it(tmp_path: Path) -> None:
+    async with house(tmp_path) as held:
+        await held.generator.host.unload("voice@1")
+        await held.two.stop()
+        retired = await retire(held.registry, held.generator.host, "voice", 1, grace_s=NO_GRACE)
+        (told,) = retired.left
+        assert "does not answer: retired versions of voice may still be loaded there" in told
+        assert f":{held.two.port}" in told
+
+
 async def test_retiring_an_unknown_version_is_refused(tmp_path: Path) -> None:
     async with house(tmp_path) as held:
         with pytest.raises(Refused, match="voice@9"):

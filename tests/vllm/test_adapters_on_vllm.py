@@ -68,6 +68,7 @@ class House:
 
     async def served(self) -> frozenset[str]:
         (names,) = (await self.generator.host.loaded()).values()
+        assert names is not None
         return names
 
 
