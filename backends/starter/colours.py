@@ -127,6 +127,10 @@ class Colours:
         if rng.random() < 0.16 and colour not in ("gold", "silver", "multicolour"):
             second = pick(rng, self._lists["basics"])
             pattern = pick(rng, self._lists["patterns"]).replace("{b}", second)
+            if rng.random() < 0.25:
+                pattern = pattern.replace(
+                    "with", pick(rng, ("w/", "w.", "mit", "+", "avec", "con"))
+                )
             goods = f" {self._goods()}" if rng.random() < 0.3 else ""
             return self._cased(f"{phrase}{goods} {pattern}".replace(" ,", ","))
         if rng.random() < 0.06:

@@ -106,7 +106,7 @@ def _mixture(
             lambda: talk.small(system),
             lambda: talk.refused(system),
         ),
-        (28, 6, 14, 24, 20, 4, 5),
+        (32, 6, 14, 27, 12, 4, 5),
     )
 
 
