@@ -19,7 +19,6 @@ from backends.starter.corpus import kept_back
 from backends.starter.exchange import Exchange, slotted
 from backends.starter.lexicon import pick, read_rows
 from backends.starter.overlap import anywhere, in_order
-from backends.starter.terse import terse
 
 MESSAGES: Final = "messages.jsonl"
 """One message a line under the keys of `SAID`."""
@@ -79,7 +78,7 @@ class Written:
             for name in (MESSAGES, SHORTENED)
         )
         self._pairs = {manner: _faithful(messages, manner) for manner in _SOURCES}
-        self._pairs["short"]["wordy"] += [(row["wordy"], terse(row["short"])) for row in shortened]
+        self._pairs["short"]["wordy"] += [(row["wordy"], row["short"]) for row in shortened]
         self._replies = [
             Reply(row["wish"], tuple(row["evidence"]), row["reply"])
             for row in read_rows(REPLIES)

@@ -24,7 +24,6 @@ from backends.starter.overlap import in_order
 from backends.starter.policies import Policies
 from backends.starter.rows import NAMES, compose
 from backends.starter.sorting import SYSTEM as SORTING
-from backends.starter.terse import terse
 from backends.starter.voice import addressed
 from backends.starter.written import MESSAGES, SAID, SHORTENED, Written
 
@@ -174,26 +173,6 @@ def test_a_text_that_was_shortened_has_words_of_its_source_in_their_order() -> N
     assert free == []
     assert all(len(row["short"]) < len(row["wordy"]) * 0.67 for row in rows)
     assert len({row["short"] for row in rows}) == len(rows)
-
-
-@pytest.mark.parametrize(
-    ("said", "noticed"),
-    [
-        ("Your refund has been sent.", "Refund sent."),
-        ("There is a leak in room <n1>.", "Leak in room <n1>."),
-        ("Could you send it by <d1>?", "Please send it by <d1>."),
-        ("Would you mind the door?", "Would you mind the door?"),
-        ("We are going to move.", "We will move."),
-        ("We were closed.", "We were closed."),
-        ("Bags that were lost are not paid for.", "Bags that were lost are not paid for."),
-        (
-            "The man who sold me the coat was rude to all of us.",
-            "The man who sold me the coat was rude to all of us.",
-        ),
-    ],
-)
-def test_a_notice_leaves_out_small_words_only(said: str, noticed: str) -> None:
-    assert terse(said) == noticed
 
 
 def test_every_message_is_there_in_every_manner_and_once() -> None:
