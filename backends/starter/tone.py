@@ -107,7 +107,7 @@ ORDINARY: Final[tuple[Manner, ...]] = (
 
 
 _WRITTEN: Final[Mapping[str, float]] = MappingProxyType(
-    {"formal": 0.1, "short": 0.5, "formal and short": 0.15}
+    {"formal": 0.1, "short": 0.6, "formal and short": 0.15}
 )
 """By the manner: the share of exchanges that change a written text."""
 

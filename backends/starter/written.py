@@ -27,13 +27,13 @@ REPLIES: Final = "replies.jsonl"
 """One reply a line: ``wish``, ``evidence`` and ``reply``, whose marks count the evidence from 1."""
 
 SHORTENED: Final = "shortened.jsonl"
-"""One text a line, ``wordy`` and ``short``: the same with words left out, and none reordered."""
+"""One text a line, ``wordy`` and ``short``: as on a sign, by leaving out and without reordering."""
 
 SAID: Final = ("wordy", "short", "casual", "formal", "stiff", "friendly", "warm")
 
 _SOURCES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "short": (*("wordy",) * 6, "formal", "casual", "warm", "friendly"),
+        "short": (*("wordy",) * 9, "formal", "casual", "warm", "friendly"),
         "formal": ("wordy", "casual", "warm", "friendly", "stiff"),
         "formal and short": ("wordy", "casual", "warm", "friendly"),
     }
