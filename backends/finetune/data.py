@@ -13,7 +13,7 @@ from typing import Any, Final
 from backends.base import Message
 from backends.finetune.examples import Example, Problem, as_json, normalised, read_examples
 from backends.finetune.lengths import CountTokens, histogram
-from backends.finetune.secrecy import addresses, secrets
+from backends.finetune.secrecy import addresses, concealed, secrets
 
 FEW: Final = 50
 """Below this many rows little is learnt, and what was learnt can hardly be measured."""
@@ -116,14 +116,18 @@ def examine(path: Path, rules: Rules, *, test: Path | None = None, system: str =
 
 
 def label_counts(examples: Sequence[Example]) -> Mapping[str, int]:
-    """Count labels, the most frequent first; empty where answers are texts of their own."""
+    """Count labels, the most frequent first; empty where answers are texts of their own.
+
+    A label that is a secret or an address is counted under its first letters.
+    """
     if any(example.label for example in examples):
-        return dict(Counter(example.label or "(none)" for example in examples).most_common())
+        named = Counter(concealed(example.label or "(none)") for example in examples)
+        return dict(named.most_common())
     answers = Counter(example.answer.strip() for example in examples)
     few = len(answers) <= max(2, min(50, len(examples) // 4))
     if not few or any(len(answer) > MAX_LABEL for answer in answers):
         return {}
-    return dict(answers.most_common())
+    return dict(Counter(map(concealed, answers.elements())).most_common())
 
 
 def data_hash(examples: Iterable[Example]) -> str:

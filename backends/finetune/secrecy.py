@@ -48,3 +48,10 @@ def addresses(text: str) -> Iterator[str]:
     for found in _ADDRESS.finditer(text):
         if not _NOBODYS.search(found.group(1).lower()):
             yield f"{found.group(0)[:2]}…@{found.group(1)}"
+
+
+def concealed(text: str) -> str:
+    """Return the text with its secrets and addresses shortened as they are shown."""
+    for form in _FORMS.values():
+        text = form.sub(lambda found: f"{found.group(0)[:6]}…", text)
+    return _ADDRESS.sub(lambda found: next(addresses(found.group(0)), found.group(0)), text)

@@ -238,6 +238,12 @@ def test_labels_are_short_answers_of_few_kinds_or_what_rows_say() -> None:
     assert label_counts(named) == {"one": 1, "(none)": 1}
 
 
+def test_labels_that_are_secrets_or_addresses_are_counted_and_not_shown() -> None:
+    key, address = "sk-proj-" + "a1B2" * 8, "jo.doe@tarn-and-teasel.com"
+    rows = [Example((Message("user", str(n)),), key if n % 4 else address) for n in range(16)]
+    assert label_counts(rows) == {"sk-pro…": 12, "jo…@tarn-and-teasel.com": 4}
+
+
 def test_a_rare_label_is_told(path: Path) -> None:
     rows = [row(f"question {n}", "yes") for n in range(30)]
     findings = found(path, *rows, row("another", "no"))
