@@ -230,10 +230,12 @@ async def _unload_replaced(
     """Unload retired versions once routers have noticed; return what is left and why."""
     left = []
     try:
-        if await _replaced(registry, host, name):
+        replaced = await _replaced(registry, host, name)
+        if replaced:
             await asyncio.sleep(grace_s)
-        # Again: one of them may be live anew.
-        for served_as in await _replaced(registry, host, name):
+            # Again: one of them may be live anew.
+            replaced = await _replaced(registry, host, name)
+        for served_as in replaced:
             try:
                 await host.unload(served_as)
             except BackendError as error:

@@ -58,7 +58,7 @@ def batches(
     """
     import numpy as np
 
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311 - batches have to repeat
     by_length: dict[int, list[tuple[list[int], list[float]]]] = {length: [] for length in LENGTHS}
     parts = [_parts(row, cut, rng) for row in rows]
     for ids, weights in _encoded(parts, tokenizer, asked_weight):

@@ -136,11 +136,15 @@ def written_of(corpus: Corpus) -> Written:
     return Written(Clauses(random.Random(3), corpus))  # noqa: S311 - rows have to repeat
 
 
-@pytest.mark.parametrize("manner", ["formal", "short", "formal and short"])
-def test_a_written_text_in_a_manner_holds_no_fact_that_its_source_lacks(manner: str) -> None:
+@pytest.mark.parametrize(
+    ("manner", "different"), [("formal", 100), ("short", 100), ("formal and short", 60)]
+)
+def test_a_written_text_in_a_manner_holds_no_fact_that_its_source_lacks(
+    manner: str, different: int
+) -> None:
     written = written_of(CORPUS)
     pairs = [written.pair(manner) for _ in range(200)]
-    assert len(set(pairs)) > 60
+    assert len(set(pairs)) > different
     assert [pair for pair in pairs if slotted(*pair) is None] == []
 
 
