@@ -3,24 +3,29 @@ kind, else the default."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from agents.likeness import Likeness, nearest, parts, shipped
 from backends.adapters import NAME, Adapter, AdapterChoice
-from backends.errors import BackendError
+from backends.errors import BackendError, Refused
 
 if TYPE_CHECKING:
     from agents.live_adapters import Live, LiveAdapters, Snapshot
     from backends.base import Embedder
+    from backends.generation import ModelCard
 
 LIKELY: Final = 0.6
 """Probability from which the nearest adapter answers; a wrong adapter is worse than the default."""
 
 SURE: Final = 0.9
 """The same for an adapter that answers in a form, which is useless to whoever wants prose."""
+
+_LISTING_S: Final = 3.0
+"""How long a server may take to list its models where a question waits for that."""
 
 _VERSIONED = re.compile(rf"({NAME.pattern})@([1-9][0-9]{{0,8}})")
 
@@ -43,6 +48,11 @@ class Chosen:
     reason: str = ""
     stale: str = ""
 
+    @property
+    def has_form(self) -> bool:
+        """Whether it is an adapter that answers under a schema or a grammar of its own."""
+        return self.registered is not None and _has_form(self.registered)
+
 
 class AdapterChooser:
     """Chooses among the live adapters; safe to use for many questions at once.
@@ -51,6 +61,7 @@ class AdapterChooser:
         live: What there is.
         embedder: Makes vectors of questions: the one that made those of the examples.
         model: Returns the name of the model that answers where no adapter does.
+        served: Returns what may be asked for by name; raises `BackendError`.
         default: An adapter or version to answer where none is near enough; None for that model.
         likeness: Gives the probability; the one that ships when None.
     """
@@ -61,12 +72,14 @@ class AdapterChooser:
         embedder: Embedder,
         *,
         model: Callable[[], str],
+        served: Callable[[], Awaitable[Sequence[ModelCard]]],
         default: str | None = None,
         likeness: Likeness | None = None,
     ) -> None:
         self._live = live
         self._embedder = embedder
         self._model = model
+        self._served = served
         self._default = default
         self._likeness = likeness or shipped()
 
@@ -106,6 +119,29 @@ class AdapterChooser:
         choice = AdapterChoice(found.spec.name, found.version, "examples", likely, margin)
         reason = f"{name} answers, whose examples are of this kind ({_short(likely)})"
         return Chosen(choice, name, found, reason, snapshot.stale)
+
+    async def check_name(self, named: str) -> None:
+        """Check that a name which the registry does not have is that of a model that is served.
+
+        Nothing is said where the server cannot be asked now: who speaks will find out.
+
+        Raises:
+            Refused: Nobody answers by that name; status 404.
+        """
+        if named == self._model():
+            return
+        try:
+            async with asyncio.timeout(_LISTING_S):
+                served = [card.name for card in await self._served()]
+        except (BackendError, TimeoutError):
+            return
+        if named not in served:
+            raise await self._live.absence(named) or Refused(
+                f"There is no model or adapter {named[:120]!r}.",
+                backend="adapters",
+                hint=f"There are {', '.join([*self._live.snapshot.adapters, *served])}.",
+                status=404,
+            )
 
     async def _named(self, named: str, snapshot: Snapshot) -> Chosen:
         stale = snapshot.stale

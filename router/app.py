@@ -284,7 +284,11 @@ async def _open_chooser(opened: _Opened, stack: AsyncExitStack) -> AdapterChoose
     live = await stack.enter_async_context(keeping.opened())
     _, reader = _embedders(opened)
     return AdapterChooser(
-        live, reader, model=lambda: generator.model, default=settings.default_adapter
+        live,
+        reader,
+        model=lambda: generator.model,
+        served=generator.models,
+        default=settings.default_adapter,
     )
 
 

@@ -19,15 +19,16 @@ def as_asked(policy: Policy, request: Request, decision: Decision) -> Decision:
     if request.route is not None:
         return policy.forced(request.route, decision)
     if request.wants_tools and decision.route is not Route.BEHAVIOURAL:
-        return _diverted(decision, Route.BEHAVIOURAL, "the caller's tools are to be used")
+        return diverted(decision, Route.BEHAVIOURAL, "the caller's tools are to be used")
     if request.offers_tools and decision.route is Route.FACTUAL:
         # Only a model can call them, and it may find there what no document holds.
-        return _diverted(decision, Route.HYBRID, "tools are offered")
+        return diverted(decision, Route.HYBRID, "tools are offered")
     if request.schema is not None and decision.route is Route.FACTUAL:
         # A schema is a format, and only a model can keep to it.
-        return _diverted(decision, Route.HYBRID, "a JSON schema is asked for")
+        return diverted(decision, Route.HYBRID, "a JSON schema is asked for")
     return decision
 
 
-def _diverted(decision: Decision, route: Route, why: str) -> Decision:
+def diverted(decision: Decision, route: Route, why: str) -> Decision:
+    """Return the decision with the route that a rule chose, and why after its reason."""
     return replace(decision, route=route, reason=f"{decision.reason}; {why}", diverted=True)

@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backends.errors import BackendError, Refused, Unavailable
+from router.insisted import diverted
 from router.policy import Decision, Route
 
 if TYPE_CHECKING:
     from agents.base import Task
     from agents.choosing import AdapterChooser
+
+
+_FORM = "the adapter that was named answers in a form of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,26 @@ async def with_speaker(
         chooser: None where there is nothing to choose from.
         decision: With its route.
         task: The question.
-        named: The adapter or model that the caller insists on.
+        named: The adapter or model that the caller insists on. An adapter with a form of its own
+            reads the question and no documents, unless the caller insists on the route as well.
+
+    Raises:
+        Refused: Nobody answers by that name.
     """
-    speaks = decision.route is not Route.FACTUAL
-    if chooser is None or not (speaks or named):
+    if decision.route is Route.FACTUAL and named is None:
+        return Spoken(decision, task)
+    if chooser is None:
+        if named is not None and decision.route is Route.FACTUAL:
+            raise _nobody(named)
         return Spoken(decision, task)
     chosen = await chooser.choose(task.question, named)
+    if named is not None and decision.route is not Route.BEHAVIOURAL:
+        if chosen.registered is None:
+            # The documents may answer, or have no answer, without any model being asked.
+            await chooser.check_name(named)
+        if chosen.has_form and decision.decided_by != "caller":
+            decision = diverted(decision, Route.BEHAVIOURAL, _FORM)
+    speaks = decision.route is not Route.FACTUAL
     task = replace(task, adapter=chosen.served_as, registered=chosen.registered)
     if speaks:
         reason = "; ".join(part for part in (decision.reason, chosen.reason) if part)
@@ -87,3 +105,12 @@ async def other_speaker(
             hint=f"Load it with: router adapters promote {task.adapter}",
         ) from error
     return replace(task, adapter=chosen.served_as, registered=chosen.registered)
+
+
+def _nobody(named: str) -> Refused:
+    return Refused(
+        f"No model is connected that could answer as {named[:120]!r}.",
+        backend="adapters",
+        hint="Set ROUTER_VLLM_URL to the base URL of one, or leave the name out.",
+        status=404,
+    )

@@ -12,7 +12,9 @@ from agents.live_adapters import LiveAdapters
 from backends.adapters import Adapter, AdapterSpec, AdapterState
 from backends.base import Embedder
 from backends.errors import BackendError, Unavailable
+from backends.generation import Generator
 from backends.memory.embedder import HashingEmbedder
+from backends.memory.generator import ScriptedGenerator
 from backends.memory.registry import MemoryAdapterRegistry
 
 REGISTRY_DOWN = Unavailable("The database is down.", backend="database")
@@ -98,12 +100,21 @@ async def chooser_on(
     embedder: Embedder | None = None,
     default: str | None = None,
     host: MemoryHost | None = None,
+    generator: Generator | None = None,
 ) -> AdapterChooser:
     """A chooser on what the registry holds now; nothing keeps it fresh."""
     embedder = embedder or HashingEmbedder()
     live = LiveAdapters(registry, embedder, tiny, host=host, timeout_s=0.2)
     await live.refresh()
-    return AdapterChooser(live, embedder, model=lambda: "tiny", default=default, likeness=WORDS)
+    generator = generator or ScriptedGenerator(model="tiny")
+    return AdapterChooser(
+        live,
+        embedder,
+        model=lambda: "tiny",
+        served=generator.models,
+        default=default,
+        likeness=WORDS,
+    )
 
 
 @asynccontextmanager

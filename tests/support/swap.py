@@ -167,7 +167,7 @@ async def _chooser(
     """As `router.app` opens it, on an embedder that nothing is compared with."""
     embedder = HashingEmbedder()
     async with LiveAdapters(registry, embedder, generator.host.bases).opened() as live:
-        yield AdapterChooser(live, embedder, model=lambda: generator.model)
+        yield AdapterChooser(live, embedder, model=lambda: generator.model, served=generator.models)
 
 
 async def _expect(generator: VllmGenerator, version: Adapter, swap: Swap) -> None:

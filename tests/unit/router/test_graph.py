@@ -488,6 +488,16 @@ async def test_an_unknown_adapter_that_the_caller_named_is_the_callers_mistake(
         await walk(world, adapter="nobody")
 
 
+async def test_a_name_that_a_caller_gives_is_unknown_where_no_model_is_connected(
+    traced: Tracing,
+) -> None:
+    world = World(traced, facts=0.97, manner=0.03)
+    await world.publish("returns", RETURNS)
+
+    with pytest.raises(UnknownModel, match="ROUTER_VLLM_URL"):
+        await walk(world, adapter="brand-voice")
+
+
 async def test_an_unknown_default_model_is_the_installations_fault(traced: Tracing) -> None:
     model = ScriptedGenerator()
     model.unavailable = Refused("No such model.", backend="model server", status=404)

@@ -45,7 +45,7 @@ async def world(
     tracing: Tracing = fields.pop("tracing", None) or untraced()
     needs = {"facts": 0.03, "manner": 0.97} | fields
     model = ScriptedGenerator(says, model="tiny", adapters=served)
-    chooser = await chooser_on(registry, default=default)
+    chooser = await chooser_on(registry, default=default, generator=model)
     return World(tracing, model=model, chooser=chooser, **needs)
 
 
@@ -173,6 +173,62 @@ async def test_who_is_named_answers_whatever_is_near() -> None:
 async def test_a_name_that_nobody_knows_is_the_callers_mistake(named: str) -> None:
     with pytest.raises(UnknownModel):
         await ask(await world(), adapter=named)
+
+
+@pytest.mark.parametrize("question", ["How long may boots be returned?", "Who is the mayor?"])
+@pytest.mark.parametrize("voiced", [True, False])
+async def test_a_name_that_nobody_knows_is_told_where_documents_would_answer(
+    question: str, voiced: bool
+) -> None:
+    router = await world(facts=0.97, manner=0.03, voiced=voiced)
+    await router.publish("returns", RETURNS)
+    with pytest.raises(UnknownModel, match=r"no model or adapter 'nobody'.*brand-voice, tiny"):
+        await ask(router, question, adapter="nobody")
+
+
+@pytest.mark.parametrize("named", ["tiny", "by-hand"])
+async def test_a_name_that_only_the_model_server_knows_may_be_given_where_documents_answer(
+    named: str,
+) -> None:
+    router = await world(("by-hand",), facts=0.97, manner=0.03, voiced=True)
+    await router.publish("returns", RETURNS)
+    answer = await ask(router, "How long may unworn boots be returned?", adapter=named)
+    assert "45 days" in answer.text
+
+
+async def test_a_name_that_nobody_can_look_up_now_leaves_the_documents_to_answer() -> None:
+    router = await world(facts=0.97, manner=0.03, voiced=True)
+    await router.publish("returns", RETURNS)
+    assert router.model is not None
+    router.model.unavailable = Unavailable("It is down.", backend="model server", hint="Wait.")
+    answer = await ask(router, "How long may unworn boots be returned?", adapter="by-hand")
+    assert "45 days" in answer.text
+
+
+async def a_classifier_of_tickets(**fields: Any) -> World:
+    registry = FailingRegistry()
+    schema = {"type": "object", "properties": {"queue": {"type": "string"}}}
+    await put_live(registry, adapter_spec("tickets", schema=schema))
+    said = '{"queue": "billing"}'
+    router = await world(("tickets@1",), registry=registry, says=said, manner=0.03, **fields)
+    await router.publish("returns", RETURNS)
+    return router
+
+
+async def test_an_adapter_with_a_form_that_is_named_reads_the_question_and_no_documents() -> None:
+    router = await a_classifier_of_tickets(facts=0.97)
+    answer = await ask(router, "Who is the mayor?", adapter="tickets")
+    assert answer.text == '{"queue": "billing"}'
+    assert (answer.decision.route, answer.decision.diverted) == (Route.BEHAVIOURAL, True)
+    assert "the adapter that was named answers in a form of its own" in answer.decision.reason
+
+
+async def test_whoever_names_an_adapter_with_a_form_may_insist_on_the_documents() -> None:
+    router = await a_classifier_of_tickets(facts=0.97)
+    asked = "How long may unworn boots be returned?"
+    answer = await ask(router, asked, adapter="tickets", route=Route.HYBRID)
+    assert (answer.decision.route, answer.text) == (Route.HYBRID, '{"queue": "billing"}')
+    assert answer.evidence is not None
 
 
 async def test_a_version_that_was_replaced_meanwhile_gives_way_to_its_successor() -> None:
