@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from backends.errors import Refused
+from backends.lora_sizes import Sizes, check_agreement
 
 CONFIG: Final = "adapter_config.json"
 WEIGHTS: Final = "adapter_model.safetensors"
@@ -41,12 +42,12 @@ class Lora:
     Attributes:
         rank: Of every module, 1 to `MAX_RANK`.
         base: The base model as the training named it: a name or a path; empty where it did not.
-        modules: How many of the base's modules it changes.
+        sizes: Rows and columns of the base's matrices that it changes, by their modules' names.
     """
 
     rank: int
     base: str
-    modules: int
+    sizes: Sizes
 
 
 def read_lora(folder: Path) -> Lora:
@@ -57,7 +58,7 @@ def read_lora(folder: Path) -> Lora:
 
     Raises:
         Refused: A file is missing, cut or damaged, or it is something else than a plain LoRA of one
-            rank.
+            rank for one model.
     """
     if not folder.is_dir():
         raise refused(f"{folder} is not a folder.", f"It must hold {CONFIG} and {WEIGHTS}.")
@@ -65,8 +66,9 @@ def read_lora(folder: Path) -> Lora:
     rank = _rank(folder / CONFIG, config)
     _require_plain(folder / CONFIG, config)
     base = config.get("base_model_name_or_path")
-    modules = _checked_weights(folder / WEIGHTS, rank)
-    return Lora(rank, base if isinstance(base, str) else "", modules)
+    sizes = _checked_weights(folder / WEIGHTS, rank)
+    check_agreement(folder / WEIGHTS, sizes)
+    return Lora(rank, base if isinstance(base, str) else "", sizes)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -146,8 +148,8 @@ def _require_plain(path: Path, config: Mapping[str, Any]) -> None:
             raise refused(f"{path} says {key} = {shown}, which servers do not apply.", remedy)
 
 
-def _checked_weights(path: Path, rank: int) -> int:
-    """Return how many modules the weights change."""
+def _checked_weights(path: Path, rank: int) -> Sizes:
+    """Return the sizes of what the weights change."""
     remedy = "Save the adapter again, or copy it again: the file is cut or damaged."
     try:
         with path.open("rb") as file:
@@ -180,7 +182,7 @@ def _checked_weights(path: Path, rank: int) -> int:
         raise refused(f"{path} holds no tensor.", "Save the adapter again.")
     for module, shapes in halves.items():
         _require_rank(path, module, shapes, rank)
-    return len(halves)
+    return {module: (both["B"][0], both["A"][1]) for module, both in halves.items()}
 
 
 def _header(file: BinaryIO, path: Path, size: int) -> tuple[dict[str, Any], int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -74,6 +74,10 @@ class Decision:
     def by_needs(self) -> bool:
         """Whether the two probabilities made the route, and nobody and no rule after them."""
         return self.decided_by == "classifier" and not self.diverted
+
+    def diverted_to(self, route: Route, why: str) -> Decision:
+        """Return the decision with the route that a rule chose, and why after its reason."""
+        return replace(self, route=route, reason=f"{self.reason}; {why}", diverted=True)
 
     @property
     def explained(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from router.policy import Decision, Policy, Route
 from router.request import Request
 
@@ -19,16 +17,11 @@ def as_asked(policy: Policy, request: Request, decision: Decision) -> Decision:
     if request.route is not None:
         return policy.forced(request.route, decision)
     if request.wants_tools and decision.route is not Route.BEHAVIOURAL:
-        return diverted(decision, Route.BEHAVIOURAL, "the caller's tools are to be used")
+        return decision.diverted_to(Route.BEHAVIOURAL, "the caller's tools are to be used")
     if request.offers_tools and decision.route is Route.FACTUAL:
         # Only a model can call them, and it may find there what no document holds.
-        return diverted(decision, Route.HYBRID, "tools are offered")
+        return decision.diverted_to(Route.HYBRID, "tools are offered")
     if request.schema is not None and decision.route is Route.FACTUAL:
         # A schema is a format, and only a model can keep to it.
-        return diverted(decision, Route.HYBRID, "a JSON schema is asked for")
+        return decision.diverted_to(Route.HYBRID, "a JSON schema is asked for")
     return decision
-
-
-def diverted(decision: Decision, route: Route, why: str) -> Decision:
-    """Return the decision with the route that a rule chose, and why after its reason."""
-    return replace(decision, route=route, reason=f"{decision.reason}; {why}", diverted=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from backends.errors import BackendError, Refused, Unavailable
-from router.insisted import diverted
 from router.policy import Decision, Route
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ async def with_speaker(
             # The documents may answer, or have no answer, without any model being asked.
             await chooser.check_name(named)
         if chosen.has_form and decision.decided_by != "caller":
-            decision = diverted(decision, Route.BEHAVIOURAL, _FORM)
+            decision = decision.diverted_to(Route.BEHAVIOURAL, _FORM)
     speaks = decision.route is not Route.FACTUAL
     task = replace(task, adapter=chosen.served_as, registered=chosen.registered)
     if speaks:

@@ -14,13 +14,16 @@ from typing import Final
 
 from backends.adapters import Adapter
 from backends.errors import BackendError, Refused
-from backends.lora import WEIGHTS, read_lora
+from backends.lora import WEIGHTS, read_lora, read_object
+from backends.lora_sizes import check_model
 from backends.manifest import file_hash
 from backends.vllm import wire
 from backends.vllm.wire import Listed
 
 RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What ``--max-lora-rank`` takes."""
+
+MODEL_CONFIG: Final = "config.json"
 
 RUNTIME_FLAGS: Final = "VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 --enable-lora"
 
@@ -73,7 +76,8 @@ def check_base(
     """Check that a server serves the model that the adapter was trained from.
 
     Where the hash of the base is known and the server's model is a folder that is here as well,
-    its files decide; else the names do.
+    its files decide; else the names do. A model that is here must be of the adapter's sizes as
+    well, which not every server looks at.
 
     Args:
         adapter: Which adapter.
@@ -86,19 +90,16 @@ def check_base(
     """
     spec = adapter.spec
     here = [Path(model.root) for model in bases if model.root and Path(model.root).is_dir()]
-    if spec.base_hash and here:
-        if any(hashed(folder) == spec.base_hash for folder in here):
-            return
-        problem = f"{server} serves {_listed(bases)} with other weights than those"
-    elif serves_base(adapter, bases):
-        return
-    else:
-        problem = f"{server} serves {_listed(bases)}, not the model"
-    raise _refused(
-        f"{adapter.served_as} was trained from {spec.base!r}; {problem} that it needs.",
-        f"Serve {spec.base!r} there, or train the adapter from the model that is served. If it is "
-        f"that model by another name: router adapters add {spec.folder} --base NAME",
-    )
+    if problem := _other_base(adapter, bases, here, hashed):
+        raise _refused(
+            f"{adapter.served_as} was trained from {spec.base!r}; {server} serves "
+            f"{_listed(bases)}{problem} that it needs.",
+            f"Serve {spec.base!r} there, or train the adapter from the model that is served. If it "
+            f"is that model by another name: router adapters add {spec.folder} --base NAME",
+        )
+    for config in (folder / MODEL_CONFIG for folder in here):
+        if config.is_file():
+            check_model(spec.folder / WEIGHTS, read_lora(spec.folder).sizes, read_object(config))
 
 
 def is_runtime_loading_off(status: int, words: str) -> bool:
@@ -147,6 +148,17 @@ def refusal(adapter: Adapter, server: str, status: int, words: str) -> BackendEr
             "Its files may be damaged, or made for a model of other dimensions.",
         )
     return wire.failure(server, status, words)
+
+
+def _other_base(
+    adapter: Adapter, bases: Sequence[Listed], here: Sequence[Path], hashed: Callable[[Path], str]
+) -> str:
+    """Empty, or what the served models are as against what the adapter needs."""
+    wanted = adapter.spec.base_hash
+    if wanted and here:
+        same = any(hashed(folder) == wanted for folder in here)
+        return "" if same else " with other weights than those"
+    return "" if serves_base(adapter, bases) else ", not the model"
 
 
 def _refused(problem: str, hint: str) -> Refused:

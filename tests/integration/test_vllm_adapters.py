@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -290,6 +291,45 @@ async def test_a_base_of_the_same_name_with_other_weights_is_refused(tmp_path: P
         # The hash decides, whatever the model is called.
         same = adapter(tmp_path, version=2, base="renamed", base_hash=model_hash(served))
         await generator.host.load(same)
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ({"hidden_size": 32, "num_hidden_layers": 4}, "is 16 wide; the one that is served is 32"),
+        ({"hidden_size": 16, "num_hidden_layers": 2}, "changes layer 2 of a model; .* has 2"),
+    ],
+)
+async def test_an_adapter_for_a_model_of_other_sizes_is_refused_before_it_is_sent(
+    tmp_path: Path, config: dict[str, int], complaint: str
+) -> None:
+    async with model_server() as server, VllmGenerator.open(server.url) as generator:
+        (served := tmp_path / "served").mkdir()
+        server.roots[BASE_MODEL] = str(served)
+        (served / "config.json").write_text(json.dumps(config))
+        sizes = {"layers.2.self_attn.q_proj": (16, 16), "layers.0.self_attn.v_proj": (8, 16)}
+        with pytest.raises(Refused, match=complaint):
+            await generator.host.load(adapter(tmp_path, sizes=sizes))
+        assert not server.loads
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"hidden_size": 16, "num_hidden_layers": 1},
+        {"hidden_size": 32, "num_hidden_layers": 1, "vision_config": {}},
+        {"text_config": {"hidden_size": 32}},
+    ],
+)
+async def test_an_adapter_is_sent_where_the_models_sizes_are_its_own_or_not_known(
+    tmp_path: Path, config: dict[str, object]
+) -> None:
+    async with model_server() as server, VllmGenerator.open(server.url) as generator:
+        (served := tmp_path / "served").mkdir()
+        server.roots[BASE_MODEL] = str(served)
+        (served / "config.json").write_text(json.dumps(config))
+        await generator.host.load(adapter(tmp_path))
+        assert server.loads
 
 
 async def test_a_corrupt_file_is_refused_before_it_is_sent(tmp_path: Path) -> None:

@@ -10,9 +10,21 @@ from typing import Any
 from backends.adapters import AdapterSpec
 from backends.lora import CONFIG, WEIGHTS
 
+SIZES: Mapping[str, tuple[int, int]] = {
+    "layers.0.self_attn.q_proj": (16, 16),
+    "layers.0.self_attn.v_proj": (16, 16),
+}
+"""Rows and columns of what a LoRA here changes."""
+
 
 def lora_folder(
-    folder: Path, *, seed: int = 0, rank: int = 4, base: str = "tiny", **config: Any
+    folder: Path,
+    *,
+    seed: int = 0,
+    rank: int = 4,
+    base: str = "tiny",
+    sizes: Mapping[str, tuple[int, int]] = SIZES,
+    **config: Any,
 ) -> Path:
     """Write a LoRA of two modules; ``config`` overrides keys of PEFT's configuration."""
     import numpy as np
@@ -23,10 +35,10 @@ def lora_folder(
     (folder / CONFIG).write_text(json.dumps(said | config))
     random = np.random.default_rng(seed)
     tensors = {}
-    for module in ("q_proj", "v_proj"):
-        stem = f"base_model.model.model.layers.0.self_attn.{module}"
-        tensors[f"{stem}.lora_A.weight"] = random.normal(size=(rank, 16)).astype(np.float32)
-        tensors[f"{stem}.lora_B.weight"] = random.normal(size=(16, rank)).astype(np.float32)
+    for module, (rows, columns) in sizes.items():
+        stem = f"base_model.model.model.{module}"
+        tensors[f"{stem}.lora_A.weight"] = random.normal(size=(rank, columns)).astype(np.float32)
+        tensors[f"{stem}.lora_B.weight"] = random.normal(size=(rows, rank)).astype(np.float32)
     save_file(tensors, folder / WEIGHTS)
     return folder
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from backends.adapters import Adapter, AdapterState
 from backends.manifest import read_adapter
-from tests.support.adapters import lora_folder
+from tests.support.adapters import SIZES, lora_folder
 from tests.support.model_server import BASE_MODEL
 
 
@@ -23,9 +23,10 @@ def adapter(
         name: What it is called.
         version: Which of its versions; each has other weights.
         base: What it was trained from.
-        fields: Of its spec, in place of what its files say; ``rank`` is that of the files.
+        fields: Of its spec, in place of what its files say; ``rank`` and ``sizes`` are those of the
+            files.
     """
-    rank = fields.pop("rank", 4)
-    made = lora_folder(folder / f"{name}-{version}", seed=version, rank=rank, base=base)
+    files = {"rank": fields.pop("rank", 4), "sizes": fields.pop("sizes", SIZES)}
+    made = lora_folder(folder / f"{name}-{version}", seed=version, base=base, **files)
     spec = replace(read_adapter(made, name=name), **fields)
     return Adapter(spec, version, AdapterState.CANDIDATE, datetime(2026, 1, version, tzinfo=UTC))

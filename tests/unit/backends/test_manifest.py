@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from backends.errors import Refused
 from backends.generation import Sampling
-from backends.lora import CONFIG, WEIGHTS
+from backends.lora import CONFIG, WEIGHTS, read_lora
 from backends.manifest import MANIFEST, model_hash, read_adapter, write_manifest
 from tests.support.adapters import lora_folder, manifest
 
@@ -85,6 +86,40 @@ def test_what_is_not_a_plain_lora_of_one_rank_is_refused(
     assert complaint in caught.value.problem
     assert caught.value.hint
     assert caught.value.backend == "adapters"
+
+
+def test_matrices_of_one_model_are_read(tmp_path: Path) -> None:
+    sizes = {
+        "layers.0.self_attn.q_proj": (32, 16),
+        "layers.0.self_attn.o_proj": (16, 32),
+        "layers.0.mlp.gate_proj": (48, 16),
+        "layers.0.mlp.down_proj": (16, 48),
+        "layers.1.mlp.up_proj": (64, 16),
+        "layers.1.mlp.down_proj": (16, 64),
+        "layers.1.mlp.experts.3.down_proj": (16, 8),
+    }
+    lora = read_lora(lora_folder(tmp_path / "voice", sizes=sizes))
+    assert lora.sizes == {f"base_model.model.model.{name}": size for name, size in sizes.items()}
+
+
+@pytest.mark.parametrize(
+    ("module", "size"),
+    [
+        ("layers.0.self_attn.k_proj", (16, 50)),
+        ("layers.3.self_attn.o_proj", (50, 16)),
+        ("layers.0.mlp.down_proj", (50, 48)),
+        ("layers.0.mlp.down_proj", (16, 50)),
+        ("layers.0.mlp.up_proj", (50, 16)),
+    ],
+)
+def test_matrices_that_no_one_model_has_are_refused(
+    tmp_path: Path, module: str, size: tuple[int, int]
+) -> None:
+    sizes = {"layers.0.self_attn.q_proj": (16, 16), "layers.0.mlp.gate_proj": (48, 16)}
+    with pytest.raises(Refused, match="no model has beside one another") as caught:
+        read_adapter(lora_folder(tmp_path / "voice", sizes={**sizes, module: size}))
+    assert module in caught.value.problem
+    assert re.search(r"\b50\b", caught.value.problem)
 
 
 @pytest.mark.parametrize(
