@@ -4,6 +4,7 @@
     ├── Unavailable        cannot be reached or cannot serve now; worth another try later
     │   └── TimedOut       did not answer within the time it was given
     ├── Refused            will not serve this request; the same request fails again
+    │   ├── CallsNoTools   tools came with the request, and the server is not set up for any
     │   └── UnknownField   a condition on a metadata field that no visible document has
     ├── Garbled            answered something that is not its protocol, or stopped in the middle
     ├── Misconfigured      there, but not what the settings promise (version, checksum)
@@ -66,6 +67,10 @@ class Refused(BackendError):
     ) -> None:
         super().__init__(problem, backend=backend, hint=hint)
         self.status = status
+
+
+class CallsNoTools(Refused):
+    """Tools came with the request, and the server is not set up to let its model call any."""
 
 
 class UnknownField(Refused):

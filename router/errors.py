@@ -186,6 +186,11 @@ _REQUESTS_FAULT: Final = frozenset({400, 413, 422})
 """Statuses with which a model server says that the request is at fault, not the connection."""
 
 
+_NO_TOOLS: Final = (
+    "The model that is connected is not set up to call tools. Ask without tools, or with "
+    "tool_choice none."
+)
+
 _TOO_MUCH: Final = (
     "The model refused the request as it is. It may be too long for it, or ask for something that "
     "it does not support."
@@ -197,6 +202,8 @@ def _refusal(error: backend.Refused) -> RouterError:
     if error.backend == "adapters":
         unknown = error.status == 404
         return (UnknownModel if unknown else InvalidRequest)(str(error), field="adapter")
+    if isinstance(error, backend.CallsNoTools):
+        return ConfigurationFault(str(error), public=_NO_TOOLS)
     if error.backend not in ("model server", "starter model"):
         return ConfigurationFault(str(error))
     if error.status == 404:

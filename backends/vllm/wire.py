@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from backends.base import Message
-from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
+from backends.errors import BackendError, CallsNoTools, Garbled, Refused, TimedOut, Unavailable
 from backends.generation import Generation, GenerationRequest, Usage
 
 BACKEND: Final = "model server"
@@ -198,6 +198,9 @@ def failure(server: str, status: int | None, words: str) -> BackendError:
         return TimedOut(problem, backend=BACKEND, hint="Try again, or ask for a shorter answer.")
     if status >= 500:
         return Unavailable(problem, backend=BACKEND, hint="Its own log says what broke.")
+    if status == 400 and words.rstrip().endswith(_NO_TOOLS):
+        hint = f"Start it with {_TOOL_FLAGS}; NAME is that of the model's format of calls."
+        return CallsNoTools(problem, backend=BACKEND, hint=hint, status=status)
     return Refused(problem, backend=BACKEND, hint=_REMEDIES.get(status, ""), status=status)
 
 
@@ -217,6 +220,11 @@ def quoted(words: str) -> str:
         flat = flat[:MAX_QUOTED] + "…"
     return f": {flat}" if flat else ""
 
+
+_NO_TOOLS: Final = "--tool-call-parser to be set"
+"""How vLLM 0.32 ends its refusal of tools (``renderers/online_renderer.py`` there)."""
+
+_TOOL_FLAGS: Final = "--enable-auto-tool-choice --tool-call-parser NAME"
 
 _REMEDIES: Mapping[int, str] = {
     401: "Check the API key of the model server.",

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from backends.base import Message
-from backends.errors import BackendError, Garbled, Refused, TimedOut, Unavailable
+from backends.errors import BackendError, CallsNoTools, Garbled, Refused, TimedOut, Unavailable
 from backends.generation import GenerationRequest
 from backends.vllm import Retries, Timeouts, VllmGenerator
 from tests.support.model_server import ADAPTER, BASE_MODEL, ModelServer, Plan, model_server
@@ -65,6 +65,19 @@ async def failure_of(
 
 
 # --- streams that go wrong -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+        'tool_choice="required" requires --tool-call-parser to be set',
+    ],
+)
+async def test_a_server_that_is_not_set_up_for_tools_is_told_apart(message: str) -> None:
+    error = await failure_of(Plan(status=400, message=message))
+    assert isinstance(error, CallsNoTools)
+    assert "--enable-auto-tool-choice --tool-call-parser NAME" in error.hint
 
 
 async def test_a_stream_that_breaks_off_is_garbled() -> None:

@@ -1,9 +1,9 @@
 """Real vLLMs with a tiny model and adapters, for tests marked ``vllm``.
 
-One serves an adapter that it was started with and loads nothing at run time; the other is started
-by ``router vllm up`` and takes adapters. Each starts once a session, when a test first wants it,
-and only where ``ROUTER_TEST_VLLM_PYTHON`` names a python that can import vllm;
-``infra/vllm/setup_cpu.sh`` makes one. Import the fixtures into a ``conftest.py``.
+One serves an adapter that it was started with, loads nothing at run time and calls tools; the other
+is started by ``router vllm up``, takes adapters and calls no tools. Each starts once a session,
+when a test first wants it, and only where ``ROUTER_TEST_VLLM_PYTHON`` names a python that can
+import vllm; ``infra/vllm/setup_cpu.sh`` makes one. Import the fixtures into a ``conftest.py``.
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ def _command(folder: Path) -> list[str]:
     pairs = [word for name, value in options.items() for word in (f"--{name}", value)]
     served = [str(folder / "base"), f"{ADAPTER}={folder / 'adapter'}"]
     # Compiling pays off after thousands of answers, not after a dozen.
-    return ["bash", str(SERVE), *served, "--", *pairs, "--enforce-eager"]
+    tools = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
+    return ["bash", str(SERVE), *served, "--", *pairs, *tools, "--enforce-eager"]
 
 
 def _environment(python: str, url: str) -> dict[str, str]:

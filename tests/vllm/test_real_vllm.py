@@ -7,15 +7,16 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import aiohttp
 import pytest
 
 from backends.base import Message
-from backends.errors import Refused
+from backends.errors import CallsNoTools, Refused
 from backends.generation import GenerationRequest, ModelCard, Sampling
 from backends.vllm import VllmGenerator
-from tests.support.real_vllm import CONTEXT_TOKENS, RealVllm
+from tests.support.real_vllm import CONTEXT_TOKENS, LocalVllm, RealVllm
 
 pytestmark = pytest.mark.vllm
 
@@ -26,6 +27,10 @@ SCHEMA = {
     "properties": {"ok": {"type": "boolean"}, "tone": {"enum": ["plain", "warm"]}},
     "required": ["ok", "tone"],
     "additionalProperties": False,
+}
+TOOL = {
+    "type": "function",
+    "function": {"name": "look", "strict": True, "parameters": SCHEMA},
 }
 # One choice that is longer than the context, so that a model without sense cannot end it early; and
 # long enough, some 20 s, that a busy machine notices in time that the reader has left.
@@ -128,6 +133,41 @@ async def test_an_adapter_follows_the_schema_in_a_stream(real_vllm: RealVllm) ->
     async with client_of(real_vllm) as generator:
         text = "".join([chunk.text async for chunk in generator.stream(request)])
         assert set(json.loads(text)) == {"ok", "tone"}
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_tool_that_is_insisted_on_is_called(real_vllm: RealVllm, streamed: bool) -> None:
+    choice = {"type": "function", "function": {"name": "look"}}
+    extra = {"tools": [TOOL], "tool_choice": choice}
+    request = replace(ASKED, extra=extra, sampling=replace(GREEDY, max_tokens=400))
+    async with client_of(real_vllm) as generator:
+        if streamed:
+            chunks = [chunk async for chunk in generator.stream(request)]
+            pieces = [piece for chunk in chunks for piece in chunk.tool_calls]
+        else:
+            pieces = list((await generator.complete(request)).tool_calls)
+        functions: list[Any] = [piece["function"] for piece in pieces]
+        assert [each["name"] for each in functions if each.get("name")] == ["look"]
+        arguments = json.loads("".join(each.get("arguments") or "" for each in functions))
+        assert arguments["ok"] in (True, False)
+
+
+async def test_tools_are_refused_with_their_flags_where_none_are_set_up(
+    local_vllm: LocalVllm,
+) -> None:
+    request = replace(ASKED, extra={"tools": [TOOL]})
+    async with VllmGenerator.open(local_vllm.url) as generator:
+        with pytest.raises(CallsNoTools, match="--enable-auto-tool-choice --tool-call-parser NAME"):
+            await generator.complete(request)
+
+
+async def test_a_response_format_reaches_the_model_as_it_is(real_vllm: RealVllm) -> None:
+    shape = {"type": "json_schema", "json_schema": {"name": "tone", "schema": SCHEMA}}
+    sampling = replace(GREEDY, max_tokens=400)
+    request = replace(ASKED, extra={"response_format": shape}, sampling=sampling)
+    async with client_of(real_vllm) as generator:
+        answer = json.loads((await generator.complete(request)).text)
+        assert answer["tone"] in ("plain", "warm")
 
 
 @pytest.mark.parametrize("streamed", [True, False])

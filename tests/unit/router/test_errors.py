@@ -6,6 +6,7 @@ import pytest
 
 from backends.errors import (
     BackendError,
+    CallsNoTools,
     Misconfigured,
     OtherModel,
     Refused,
@@ -31,6 +32,7 @@ SECRET = "db.internal:5432"
     [
         (Refused("x", backend="model server", status=400), InvalidRequest),
         (Refused("x", backend="model server", status=413), InvalidRequest),
+        (CallsNoTools("x", backend="model server", status=400), ConfigurationFault),
         (Refused("x", backend="model server", status=404), UnknownModel),
         (Refused("x", backend="model server", status=401), ConfigurationFault),
         (Refused("x", backend="model server", status=301), ConfigurationFault),
@@ -62,6 +64,7 @@ def test_a_failure_is_laid_at_the_right_door(
         OtherModel(f"{SECRET} sent other vectors.", backend="embedder"),
         Refused(f"{SECRET} wants a key.", backend="embedder", status=401),
         Refused(f"{SECRET} answered 400.", backend="model server", status=400),
+        CallsNoTools(f"{SECRET} answered 400.", backend="model server", status=400),
     ],
 )
 def test_addresses_stay_with_those_who_run_the_router(beneath: BackendError) -> None:
