@@ -148,13 +148,17 @@ def _system(task: Task) -> list[Message]:
 
 
 def _merged(task: Task, turns: Sequence[Message]) -> tuple[Message, ...]:
-    """The turns with the adapter's system prompt in front of the caller's, in one message."""
+    """The turns with the adapter's system prompt in front of the caller's, in one message.
+
+    An adapter with bare prompting and a prompt of its own has learnt to follow no other.
+    """
     spec = _spec(task)
     if spec is None or not spec.system_prompt:
         return tuple(turns)
     theirs = [turn.content for turn in turns if turn.role == "system"]
     spoken = [turn for turn in turns if turn.role != "system"]
-    return (Message("system", "\n\n".join([spec.system_prompt, *theirs])), *spoken)
+    said = [spec.system_prompt] if spec.prompting == "bare" else [spec.system_prompt, *theirs]
+    return (Message("system", "\n\n".join(said)), *spoken)
 
 
 def _voiced(task: Task, turns: tuple[Message, ...]) -> Voiced:

@@ -21,7 +21,8 @@ NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 Prompting: TypeAlias = Literal["instructed", "bare"]
 """How passages come to a model: with the rules for using them, as large models need them, or bare
-and numbered behind the wish, as a small model has learnt them."""
+and numbered behind the wish, as a small model has learnt them. Such a model that has a system
+prompt has learnt to follow no other, so that a caller's does not come to it."""
 
 
 class AdapterState(StrEnum):

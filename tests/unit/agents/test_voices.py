@@ -113,6 +113,19 @@ async def test_the_adapters_prompt_stands_in_front_of_the_callers() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "read"), [("You are the shop.", "You are the shop."), ("", "Be kind.")]
+)
+async def test_an_adapter_with_bare_prompting_reads_no_system_prompt_beside_its_own(
+    prompt: str, read: str
+) -> None:
+    model = _model("Hello!")
+    turns = (Message("system", "Be kind."), Message("user", "Hi"))
+    spec = replace(SPEC, prompting="bare", system_prompt=prompt)
+    await _reply(BehaviouralAgent(model), _task("Hi", spec, conversation=turns))
+    assert _said(model.requests[0].messages) == [("system", read), ("user", "Hi")]
+
+
 async def test_what_the_caller_says_about_choosing_words_goes_before_the_adapters_habit() -> None:
     model = _model("Hello!")
     await _reply(BehaviouralAgent(model), _task("Hi", SPEC, sampling=Sampling(max_tokens=9)))
@@ -254,7 +267,7 @@ async def test_a_bare_adapter_reads_the_wish_and_numbered_sentences() -> None:
     turns = (Message("system", "Be kind."), Message("user", wish))
     await _reply(HybridAgent(model), _task(wish, BARE, conversation=turns), _evidence())
     assert _said(model.requests[0].messages) == [
-        ("system", "You are the shop.\n\nBe kind."),
+        ("system", "You are the shop."),
         (
             "user",
             "Write a friendly reply about returning boots.\n\n"
