@@ -136,6 +136,7 @@ _POINTS = re.compile(
     rf"\b({'|'.join(_SMALL)}|[2-9])\s+(?:\w+\s+){{0,2}}?(?:bullets?|points|items|facts|tips|lines)\b",
     re.IGNORECASE,
 )
+_PICTURE = re.compile("[ ]?[\u2600-\u27bf\ufe0f\u200d\U0001f000-\U0001faff]+")
 _NUMBERED = re.compile(r"(\n+\[\d+\] )")
 
 
@@ -179,13 +180,16 @@ def _voiced(task: Task, turns: tuple[Message, ...]) -> Voiced:
 
 
 def _hidden(turns: Sequence[Message], slots: Slots | None, as_trained: str) -> tuple[Message, ...]:
-    """The turns without their facts; the adapter's own prompt stays as it was in training."""
+    """The turns without their facts; the adapter's own prompt stays as it was in training.
+
+    Pictures (🙂) state no fact, and models that read slots have no words for them.
+    """
     if slots is None:
         return tuple(turns)
     hidden = []
     for turn in turns:
         ours = as_trained if turn.role == "system" and turn.content.startswith(as_trained) else ""
-        pieces = _NUMBERED.split(turn.content[len(ours) :])
+        pieces = _NUMBERED.split(_PICTURE.sub("", turn.content[len(ours) :]))
         # One piece after the other, as in training, so that each line is read by itself.
         content = "".join(one if at % 2 else slots.hide(one) for at, one in enumerate(pieces))
         hidden.append(replace(turn, content=ours + content))

@@ -25,13 +25,18 @@ _MARKUP = re.compile(r"<‹*[ndpc][0-9]{1,2}>|<\|[a-z_]{1,20}\|>")
 _BEGUN = re.compile(r"<‹*(?:[ndpc][0-9]{0,2})?")
 _MAX_HELD: Final = 64
 
+_OTHER: Final = r"[^\s\u0000-\u036f\u1e00-\u2bff\ufb00-\ufb06\ufe00-\ufe0f\U0001f000-\U0001faff]+"
+_FOREIGN = re.compile(rf"{_OTHER}(?:[ '’-]{_OTHER}){{0,40}}")
+"""Words of other scripts than Latin: neither its letters nor signs and pictures."""
+
 
 class Slots:
     """The facts of one conversation and the slots that stand for them.
 
     What looks like a slot or like a token of a chat template in a text already is hidden as a code
     is, since no model has learnt to read it. Where no slot is left for it, what looks like a slot
-    is written with a ``‹`` behind its ``<``, and loses it on its way back.
+    is written with a ``‹`` behind its ``<``, and loses it on its way back. Words in other letters
+    than Latin ones are hidden as names are: they are copied, or left out, and never spelt.
     """
 
     def __init__(self) -> None:
@@ -52,7 +57,8 @@ class Slots:
         pieces: list[str] = []
         at = 0
         markup = (Fact("c", *one.span()) for one in _MARKUP.finditer(text))
-        for fact in sorted([*facts_in(text, self._names), *markup], key=_place):
+        foreign = (Fact("p", *one.span()) for one in _FOREIGN.finditer(text))
+        for fact in sorted([*facts_in(text, self._names), *markup, *foreign], key=_place):
             if fact.start < at:
                 continue
             value = text[fact.start : fact.end]

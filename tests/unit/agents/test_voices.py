@@ -276,6 +276,13 @@ async def test_a_bare_adapter_reads_the_wish_and_numbered_sentences() -> None:
     ]
 
 
+async def test_pictures_do_not_come_to_a_model_that_reads_slots() -> None:
+    model = _model("Hello!")
+    turns = (Message("user", 'Make this formal: "hey 🙂 see you ❤️!"'),)
+    await _reply(BehaviouralAgent(model), _task("?", BARE, conversation=turns))
+    assert model.requests[0].messages[-1].content == 'Make this formal: "hey see you!"'
+
+
 async def test_a_bare_answer_is_cited_from_the_whole_passage() -> None:
     model = _model("Good news! Customers may return boots within <n1> days of delivery [1]. Enjoy!")
     events = await _heard(HybridAgent(model), _task("How long, warmly?", BARE), _evidence())

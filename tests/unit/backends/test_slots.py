@@ -63,6 +63,23 @@ def test_what_looks_like_markup_of_the_model_is_hidden_as_a_code(text: str) -> N
     assert slots.values == {"<c1>": text, "<n1>": "45"}
 
 
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("hey Юрий, привет как дела?", "hey <p1>, <p2>?"),
+        ("for 東京 and नमस्ते दुनिया.", "for <p1> and <p2>."),
+        (
+            "naïve café, ﬁne, e\u0301 — 5 € “so” ½ ™ 🙂",
+            "naïve café, ﬁne, e\u0301 — <n1> € “so” ½ ™ 🙂",
+        ),
+    ],
+)
+def test_words_of_other_scripts_are_hidden_as_names_are(text: str, hidden: str) -> None:
+    slots = Slots()
+    assert slots.hide(text) == hidden
+    assert slots.show(hidden) == text
+
+
 def test_the_stop_behind_a_short_month_ends_its_sentence() -> None:
     assert Slots().hide("Come on 6 Oct. We wait.") == "Come on <d1>. We wait."
     assert Slots().hide("Come on 6 Oct. 2026 or on 7 Oct.") == "Come on <d1> or on <d2>."
