@@ -35,7 +35,7 @@ def held_out() -> dict[str, str]:
 PHRASES: Final = "colours.jsonl"
 """One written phrase a line, as ``phrase``, with its master colour, as ``colour``."""
 
-_WRITTEN: Final = 0.4
+_WRITTEN: Final = 0.5
 """Share of the phrases that were written; the others are composed."""
 
 

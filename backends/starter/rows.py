@@ -93,8 +93,9 @@ def _mixture(
                 lambda: tones.exchange(rng.choice(("warm", "warm and short")), system),
                 lambda: talk.small(system),
                 lambda: talk.refused(system),
+                lambda: tones.other(talk.refusal, system),
             ),
-            (80, 10, 4, 6),
+            (77, 10, 4, 5, 4),
         )
     return (
         (
@@ -106,7 +107,7 @@ def _mixture(
             lambda: talk.small(system),
             lambda: talk.refused(system),
         ),
-        (32, 6, 14, 27, 12, 4, 5),
+        (28, 6, 12, 26, 20, 4, 4),
     )
 
 

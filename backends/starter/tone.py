@@ -107,7 +107,7 @@ ORDINARY: Final[tuple[Manner, ...]] = (
 
 
 _WRITTEN: Final[Mapping[str, float]] = MappingProxyType(
-    {"formal": 0.1, "short": 0.6, "formal and short": 0.15}
+    {"formal": 0.1, "short": 0.9, "formal and short": 0.15}
 )
 """By the manner: the share of exchanges that change a written text."""
 
@@ -127,6 +127,16 @@ class Tones:
             source, target = self._pair(manner)
             row = slotted(self._wish(manner, source), target, system)
             if row is not None and len(row.user) < 480 and source != target:
+                return row
+
+    def other(self, refusal: str, system: str = "") -> Exchange:
+        """Return a wish about a text that asks for no other manner, and the refusal to it."""
+        while True:
+            manner = self._rng.choice(ORDINARY)
+            source, _ = self._pair(manner)
+            wish = self._said(manner, source, pick(self._rng, self._lists["others"]))
+            row = slotted(wish, refusal, system)
+            if row is not None and len(row.user) < 480:
                 return row
 
     def _pair(self, manner: Manner) -> tuple[str, str]:
@@ -163,8 +173,7 @@ class Tones:
         if rng.random() < 0.45:
             return self._loosely(manner, source)
         adjective = pick(rng, ADJECTIVES[manner])
-        article = "an" if adjective[0] in "aeiou" else "a"
-        noun = adjective if adjective.startswith("a ") else f"{article} {adjective}"
+        noun = _with_article(adjective)
         frame = pick(rng, _FRAMES)
         if manner.startswith("warm") and rng.random() < 0.3:
             frame = pick(rng, _VOICE_FRAMES)
@@ -187,11 +196,21 @@ class Tones:
 
     def _loosely(self, manner: Manner, source: str) -> str:
         """Ask as people type: a word or two, where it goes, the text before or behind."""
-        rng = self._rng
-        first = manner.split(" ", 1)[0]
-        said = pick(rng, self._lists[first]).replace("{o}", pick(rng, ("this", "it", *_OBJECTS)))
+        said = pick(self._rng, self._lists[manner.split(" ", 1)[0]])
         if " " in manner:
-            said = f"{said} {pick(rng, self._lists['short too'])}"
+            said = f"{said} {pick(self._rng, self._lists['short too'])}"
+        return self._said(manner, source, said)
+
+    def _said(self, manner: Manner, source: str, wish: str) -> str:
+        """Put a wish of some words and a text together, this way or that."""
+        rng = self._rng
+        adjective = pick(rng, ADJECTIVES[manner])
+        said = (
+            wish.replace("{o}", pick(rng, ("this", "it", *_OBJECTS)))
+            .replace("{a}", adjective)
+            .replace("{n}", _with_article(adjective))
+            .replace("{l}", pick(rng, self._lists["languages"]))
+        )
         if rng.random() < 0.4:
             context = pick(rng, self._lists["contexts"])
             said = f"{context} {capital(said) if context.endswith('.') else said}"
@@ -205,6 +224,11 @@ class Tones:
             return f"{quoted}{gap}{said}"
         joint = pick(rng, self._lists["joints"]).replace("/", "\n")
         return f"{said}{joint} {quoted}".replace("\n ", "\n").replace("  ", " ")
+
+
+def _with_article(adjective: str) -> str:
+    article = "an" if adjective[0] in "aeiou" else "a"
+    return adjective if adjective.startswith("a ") else f"{article} {adjective}"
 
 
 MANNERS: Final[tuple[Manner, ...]] = get_args(Manner)
