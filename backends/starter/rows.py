@@ -107,7 +107,7 @@ def _mixture(
             lambda: talk.small(system),
             lambda: talk.refused(system),
         ),
-        (28, 6, 12, 26, 20, 4, 4),
+        (34, 6, 16, 33, 3, 4, 4),
     )
 
 
