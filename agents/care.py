@@ -89,9 +89,12 @@ class PlainAnswer:
         if slots is None or filler is None:
             return None
         missing = [slots.values[slot] for slot in sorted(self._care.repeated - filler.used)]
-        if not missing:
-            return None
-        return f"The answer leaves out what the text says: {quoted(missing)}."
+        return joined(
+            f"The answer leaves out what the text says: {quoted(missing)}." if missing else None,
+            "The answer has a gap: the model wanted to state what nobody had told it."
+            if filler.unknown
+            else None,
+        )
 
     def _through(self, text: str) -> Iterable[Token]:
         self.text += text

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from unicodedata import normalize
 
 from agents.base import Task
 from agents.budget import Excerpt, excerpts, lines
@@ -136,7 +137,11 @@ _POINTS = re.compile(
     rf"\b({'|'.join(_SMALL)}|[2-9])\s+(?:\w+\s+){{0,2}}?(?:bullets?|points|items|facts|tips|lines)\b",
     re.IGNORECASE,
 )
-_PICTURE = re.compile("[ ]?[\u2600-\u27bf\ufe0f\u200d\U0001f000-\U0001faff]+")
+_UNSAID = re.compile(
+    "[ ]?[\u2600-\u27bf\ufe0f\u20e3\u200d\U0001f000-\U0001faff]+"
+    "|[\u00ad\u200b-\u200f\u2060\ufeff\u00ae\u00a9\u2122]"
+)
+_BLANK = re.compile("[\u00a0\u2000-\u200a\u202f]")
 _NUMBERED = re.compile(r"(\n+\[\d+\] )")
 
 
@@ -180,20 +185,26 @@ def _voiced(task: Task, turns: tuple[Message, ...]) -> Voiced:
 
 
 def _hidden(turns: Sequence[Message], slots: Slots | None, as_trained: str) -> tuple[Message, ...]:
-    """The turns without their facts; the adapter's own prompt stays as it was in training.
-
-    Pictures (🙂) state no fact, and models that read slots have no words for them.
-    """
+    """The turns without their facts; the adapter's own prompt stays as it was in training."""
     if slots is None:
         return tuple(turns)
     hidden = []
     for turn in turns:
         ours = as_trained if turn.role == "system" and turn.content.startswith(as_trained) else ""
-        pieces = _NUMBERED.split(_PICTURE.sub("", turn.content[len(ours) :]))
+        pieces = _NUMBERED.split(_plain(turn.content[len(ours) :]))
         # One piece after the other, as in training, so that each line is read by itself.
         content = "".join(one if at % 2 else slots.hide(one) for at, one in enumerate(pieces))
         hidden.append(replace(turn, content=ours + content))
     return tuple(hidden)
+
+
+def _plain(text: str) -> str:
+    """Return a text as it is typed, for models that have no words for how it can be set as well.
+
+    Pictures (🙂), trade marks and what cannot be seen state no fact; a blank that does not break is
+    a blank, and a letter with its accent behind it is one letter.
+    """
+    return normalize("NFC", _BLANK.sub(" ", _UNSAID.sub("", text)))
 
 
 def _bare(wish: str, read: Sequence[Excerpt]) -> str:

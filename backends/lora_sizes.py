@@ -18,9 +18,10 @@ Sizes: TypeAlias = Mapping[str, tuple[int, int]]
 """Rows and columns of the matrix that is changed, by the module's name."""
 
 _LINEAR: Final = re.compile(
-    r"(?P<model>.*)\blayers\.(?P<layer>\d+)\.(?:self_attn|mlp)\.(?P<kind>[a-z]+_proj)\Z"
+    r"(?P<model>.*)\blayers\.(?P<layer>\d{1,4})\.(?:self_attn|mlp)\.(?P<kind>[a-z]+_proj)\Z"
 )
 _READ_HIDDEN: Final = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})
+_PLAIN: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 _PARTS: Final = ("vision_config", "audio_config")
 """Keys of a model whose layers are not all as wide as ``hidden_size`` says."""
 
@@ -55,33 +56,65 @@ def check_model(path: Path, sizes: Sizes, config: Mapping[str, object]) -> None:
     Args:
         path: The file, for the error.
         sizes: What it holds.
-        config: The model's ``config.json``, of which ``hidden_size`` and ``num_hidden_layers`` are
-            read. A model of several parts has them elsewhere, and is left to its server.
+        config: The model's ``config.json``. All sizes are known of Llama, Mistral, Qwen2 and Qwen3;
+            of others the hidden width and the number of layers. A model of several parts has them
+            elsewhere, and is left to its server.
 
     Raises:
         Refused: It has others.
     """
-    hidden, layers = config.get("hidden_size"), config.get("num_hidden_layers")
-    whole = not any(part in config for part in _PARTS)
-    if not (whole and isinstance(hidden, int) and isinstance(layers, int)):
+    layers = config.get("num_hidden_layers")
+    if any(part in config for part in _PARTS) or not isinstance(layers, int):
         return
-    hint = "Serve the model that it was trained from, or train it on this one."
-    for module, sharing, width in _widths(sizes):
-        if sharing[1:] == () and width != hidden:
-            raise Refused(
-                f"{path} changes {module[:120]} of a model that is {width} wide; the one that is "
-                f"served is {hidden} wide.",
-                backend="adapters",
-                hint=hint,
+    known = _known_sizes(config)
+    for module, found in sizes.items():
+        match = _LINEAR.search(module)
+        if match is None:
+            continue
+        if int(match["layer"]) >= layers:
+            raise _other_model(
+                path,
+                module,
+                f"of a model with more layers than the {layers} of the one that is served",
             )
-    deepest = max((int(found["layer"]) for found in map(_LINEAR.search, sizes) if found), default=0)
-    if deepest >= layers:
-        raise Refused(
-            f"{path} changes layer {deepest} of a model; the one that is served has {layers}, "
-            "counted from 0.",
-            backend="adapters",
-            hint=hint,
-        )
+        wanted = known.get(match["kind"], (None, None))
+        if any(want not in (None, has) for want, has in zip(wanted, found, strict=True)):
+            of = " by ".join("any" if want is None else str(want) for want in wanted)
+            has = f"as a matrix of {found[0]} by {found[1]}"
+            raise _other_model(path, module, f"{has}; the model that is served has one of {of}")
+
+
+def _known_sizes(config: Mapping[str, object]) -> Mapping[str, tuple[int | None, int | None]]:
+    """Rows and columns of a layer's matrices by their kind, as far as the config tells."""
+
+    def number(key: str) -> int | None:
+        value = config.get(key)
+        return value if isinstance(value, int) and value > 0 else None
+
+    hidden, inner, heads = map(number, ("hidden_size", "intermediate_size", "num_attention_heads"))
+    plain = config.get("model_type") in _PLAIN
+    asked = shared = None
+    if plain and hidden and heads:
+        head = number("head_dim") or hidden // heads
+        asked, shared = heads * head, (number("num_key_value_heads") or heads) * head
+    inner = inner if plain else None
+    return {
+        "q_proj": (asked, hidden),
+        "k_proj": (shared, hidden),
+        "v_proj": (shared, hidden),
+        "o_proj": (hidden, asked),
+        "gate_proj": (inner, hidden),
+        "up_proj": (inner, hidden),
+        "down_proj": (hidden, inner),
+    }
+
+
+def _other_model(path: Path, module: str, why: str) -> Refused:
+    return Refused(
+        f"{path} changes {module[:120]} {why}.",
+        backend="adapters",
+        hint="Serve the model that it was trained from, or train it on this one.",
+    )
 
 
 def _widths(sizes: Sizes) -> Iterator[tuple[str, tuple[str, ...], int]]:

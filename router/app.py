@@ -19,7 +19,6 @@ from agents.hybrid import HybridAgent
 from agents.judge import ModelJudge
 from agents.live_adapters import LiveAdapters
 from backends import terms
-from backends.adapters import AdapterHost
 from backends.base import DocumentStore, Embedder, Judge, Reranker
 from backends.errors import BackendError
 from backends.generation import Generator, ModelCard
@@ -105,7 +104,9 @@ class App:
             name = "model server" if self.settings.vllm_url else "starter model"
             asked[name] = self.generator.models()
         answers = await asyncio.gather(*(_pinged(part) for part in asked.values()))
-        return dict(zip(asked, answers, strict=True))
+        said = dict(zip(asked, answers, strict=True))
+        live = {"adapters": self.chooser.live.snapshot.stale or "ok"} if self.chooser else {}
+        return said | live
 
 
 @asynccontextmanager
@@ -265,7 +266,6 @@ async def _open_chooser(opened: _Opened, stack: AsyncExitStack) -> AdapterChoose
     generator, settings = opened.generator, opened.settings
     if generator is None:
         return None
-
     host = host_of(generator)
 
     async def bases() -> Sequence[str]:
@@ -275,10 +275,8 @@ async def _open_chooser(opened: _Opened, stack: AsyncExitStack) -> AdapterChoose
 
     registry = await stack.enter_async_context(open_registry(settings))
     await stack.enter_async_context(kept_in_order(generator, registry))
-    loading: AdapterHost | None = None
-    if not settings.vllm_url:
-        # In this process: nobody else sees to it that adapters are loaded.
-        loading = host
+    # In this process nobody else sees to it that adapters are loaded.
+    loading = None if settings.vllm_url else host
     # Without spans: nobody has asked for what is embedded here.
     keeping = LiveAdapters(registry, opened.reader, bases, host=loading)
     live = await stack.enter_async_context(keeping.opened())

@@ -47,7 +47,7 @@ async def with_speaker(
     if decision.route is Route.FACTUAL and named is None:
         return Spoken(decision, task)
     if chooser is None:
-        if named is not None and decision.route is Route.FACTUAL:
+        if named is not None and decision.route is not Route.BEHAVIOURAL:
             raise _nobody(named)
         return Spoken(decision, task)
     chosen = await chooser.choose(task.question, named)
@@ -57,7 +57,8 @@ async def with_speaker(
             await chooser.check_name(named)
         if chosen.has_form and decision.decided_by != "caller":
             decision = decision.diverted_to(Route.BEHAVIOURAL, _FORM)
-    speaks = decision.route is not Route.FACTUAL
+    # Facts are worded by a registered adapter that was named, and by nobody else.
+    speaks = decision.route is not Route.FACTUAL or chosen.registered is not None
     task = replace(task, adapter=chosen.served_as, registered=chosen.registered)
     if speaks:
         reason = "; ".join(part for part in (decision.reason, chosen.reason) if part)

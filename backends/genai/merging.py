@@ -55,8 +55,21 @@ class Lora:
                     f"{down.shape[1]}, which its base model does not have.",
                     "Train it on this base model.",
                 )
-            changed[name] = base.matrix(name) + self.factor * (up @ down)
+            changed[name] = base.matrix(name) + _finite(name, self.factor, up, down)
         return Weights(base.shape, base.tensors, changed)
+
+
+def _finite(name: str, factor: float, up: Floats, down: Floats) -> Floats:
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        added: Floats = np.float32(factor) * (up @ down)
+    if not np.isfinite(added).all():
+        raise refused(
+            f"What the adapter adds to {name[:120]} is too large for a number.",
+            "Its lora_alpha or its weights are wrong; train it again.",
+        )
+    return added
 
 
 def load_lora(folder: Path) -> Lora:

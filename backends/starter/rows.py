@@ -95,7 +95,7 @@ def _mixture(
                 lambda: talk.refused(system),
                 lambda: tones.other(talk.refusal, system),
             ),
-            (77, 10, 4, 5, 4),
+            (74, 10, 4, 5, 7),
         )
     return (
         (

@@ -112,6 +112,10 @@ _WRITTEN: Final[Mapping[str, float]] = MappingProxyType(
 """By the manner: the share of exchanges that change a written text."""
 
 
+_WITHOUT_TEXT: Final = 0.25
+"""Share of the wishes that are refused because there is nothing to change."""
+
+
 class Tones:
     """Makes exchanges in which a text changes its manner, composed or written."""
 
@@ -130,11 +134,17 @@ class Tones:
                 return row
 
     def other(self, refusal: str, system: str = "") -> Exchange:
-        """Return a wish about a text that asks for no other manner, and the refusal to it."""
+        """Return a wish that cannot be met, and the refusal to it.
+
+        It asks for no other manner of its text, or brings no text along.
+        """
         while True:
             manner = self._rng.choice(ORDINARY)
-            source, _ = self._pair(manner)
-            wish = self._said(manner, source, pick(self._rng, self._lists["others"]))
+            if self._rng.random() < _WITHOUT_TEXT:
+                wish = self._wish(manner, "")
+            else:
+                source, _ = self._pair(manner)
+                wish = self._said(manner, source, pick(self._rng, self._lists["others"]))
             row = slotted(wish, refusal, system)
             if row is not None and len(row.user) < 480:
                 return row

@@ -21,8 +21,8 @@ FRESH_S: Final = 1.0
 
 PING_TIMEOUT_S: Final = 5.0
 
-_DISPENSABLE: Final = frozenset({"model server", "starter model"})
-"""Without it factual questions are still answered, and others say what is missing."""
+_DISPENSABLE: Final = frozenset({"model server", "starter model", "adapters"})
+"""Without them factual questions are still answered, and others say what is missing."""
 
 
 class Live:

@@ -33,11 +33,14 @@ async def test_a_server_without_a_part_that_it_needs_is_not_ready(part: str) -> 
     assert (response.status_code, response.json()["parts"][part]) == (503, "failing")
 
 
-async def test_a_dead_model_server_is_told_but_leaves_the_server_ready() -> None:
+@pytest.mark.parametrize("part", ["model server", "adapters"])
+async def test_a_part_that_only_some_questions_need_is_told_but_leaves_the_server_ready(
+    part: str,
+) -> None:
     router = ScriptedRouter()
-    router.parts["model server"] = "no answer"
+    router.parts[part] = "no answer"
     response = await probe("/readyz", router)
-    assert (response.status_code, response.json()["parts"]["model server"]) == (200, "failing")
+    assert (response.status_code, response.json()["parts"][part]) == (200, "failing")
 
 
 async def test_a_probe_learns_that_a_part_fails_and_the_log_learns_why() -> None:

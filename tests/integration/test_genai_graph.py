@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -173,6 +174,15 @@ def test_a_diverged_adapter_is_refused(tmp_path: Path) -> None:
     tensors = {f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": np.ones((128, RANK), "f")}
     with pytest.raises(Refused, match="no numbers"):
         load_lora(write_adapter(tmp_path, tensors).spec.folder)
+
+
+def test_an_adapter_that_adds_what_is_no_number_is_refused(tmp_path: Path) -> None:
+    write_base(tmp_path / "base", CONFIG, random_tensors(CONFIG))
+    folder = lora_folder(tmp_path / "adapter", read_weights(tmp_path / "base"))
+    said = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(said | {"lora_alpha": 1e308}))
+    with pytest.raises(Refused, match="too large for a number"):
+        load_lora(folder).merged(read_weights(tmp_path / "base"))
 
 
 @pytest.mark.parametrize(

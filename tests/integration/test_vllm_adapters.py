@@ -21,6 +21,13 @@ from tests.support.served import adapter
 
 HELLO = (Message("user", "Hello there"),)
 ASKED = GenerationRequest(HELLO, adapter=ADAPTER)
+LLAMA: dict[str, object] = {
+    "model_type": "llama",
+    "hidden_size": 16,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 4,
+}
 BASE_ALONE: list[tuple[str, str | None]] = [(BASE_MODEL, None)]
 
 
@@ -296,17 +303,19 @@ async def test_a_base_of_the_same_name_with_other_weights_is_refused(tmp_path: P
 @pytest.mark.parametrize(
     ("config", "complaint"),
     [
-        ({"hidden_size": 32, "num_hidden_layers": 4}, "is 16 wide; the one that is served is 32"),
-        ({"hidden_size": 16, "num_hidden_layers": 2}, "changes layer 2 of a model; .* has 2"),
+        ({"hidden_size": 32}, "v_proj as a matrix of 8 by 16; .* one of any by 32"),
+        ({"hidden_size": 16, "num_hidden_layers": 2}, "layers.2.* more layers than the 2"),
+        (LLAMA | {"num_attention_heads": 8}, "q_proj as a matrix of 16 by 16; .* one of 32 by 16"),
+        (LLAMA | {"num_key_value_heads": 4}, "v_proj as a matrix of 8 by 16; .* one of 16 by 16"),
     ],
 )
 async def test_an_adapter_for_a_model_of_other_sizes_is_refused_before_it_is_sent(
-    tmp_path: Path, config: dict[str, int], complaint: str
+    tmp_path: Path, config: dict[str, object], complaint: str
 ) -> None:
     async with model_server() as server, VllmGenerator.open(server.url) as generator:
         (served := tmp_path / "served").mkdir()
         server.roots[BASE_MODEL] = str(served)
-        (served / "config.json").write_text(json.dumps(config))
+        (served / "config.json").write_text(json.dumps({"num_hidden_layers": 4} | config))
         sizes = {"layers.2.self_attn.q_proj": (16, 16), "layers.0.self_attn.v_proj": (8, 16)}
         with pytest.raises(Refused, match=complaint):
             await generator.host.load(adapter(tmp_path, sizes=sizes))
@@ -316,7 +325,8 @@ async def test_an_adapter_for_a_model_of_other_sizes_is_refused_before_it_is_sen
 @pytest.mark.parametrize(
     "config",
     [
-        {"hidden_size": 16, "num_hidden_layers": 1},
+        {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 9},
+        LLAMA | {"num_hidden_layers": 1, "num_key_value_heads": 4},
         {"hidden_size": 32, "num_hidden_layers": 1, "vision_config": {}},
         {"text_config": {"hidden_size": 32}},
     ],

@@ -22,6 +22,7 @@ from backends.base import DocumentId, Message, Passage, PassageId, ScoredPassage
 from backends.generation import GenerationChunk, GenerationRequest, Sampling
 from backends.memory.generator import Script, ScriptedGenerator
 from backends.principals import parse_principals
+from backends.slots import Slots
 
 SCHEMA: Mapping[str, object] = {
     "type": "object",
@@ -172,7 +173,10 @@ async def test_what_a_rewriting_leaves_out_or_makes_up_is_told_or_left_out() -> 
     asked = "In 20 words, warmer: “Please wait for 14 days, until 3 May.”"
     reply = await _reply(BehaviouralAgent(model), _task(asked, spec))
     assert reply.text == "Please wait until 3 May, or  more."
-    assert reply.degraded == "The answer leaves out what the text says: “14”."
+    assert reply.degraded == (
+        "The answer leaves out what the text says: “14”. "
+        "The answer has a gap: the model wanted to state what nobody had told it."
+    )
 
 
 @pytest.mark.parametrize(
@@ -276,11 +280,21 @@ async def test_a_bare_adapter_reads_the_wish_and_numbered_sentences() -> None:
     ]
 
 
-async def test_pictures_do_not_come_to_a_model_that_reads_slots() -> None:
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("hey 🙂 see you ❤️!", "hey see you!"),
+        ("1️⃣ your\u00a0Oak™ par\u00adcel\u200b is late", "1 your Oak parcel is late"),
+        ("cafe\u0301 and mu\u0308sli", "café and müsli"),
+    ],
+)
+async def test_a_model_that_reads_slots_reads_what_can_be_typed(typed: str, read: str) -> None:
     model = _model("Hello!")
-    turns = (Message("user", 'Make this formal: "hey 🙂 see you ❤️!"'),)
+    slots = Slots()
+    turns = (Message("user", f'Make this formal: "{typed}"'),)
     await _reply(BehaviouralAgent(model), _task("?", BARE, conversation=turns))
-    assert model.requests[0].messages[-1].content == 'Make this formal: "hey see you!"'
+    seen = model.requests[0].messages[-1].content
+    assert seen == slots.hide(f'Make this formal: "{read}"')
 
 
 async def test_a_bare_answer_is_cited_from_the_whole_passage() -> None:

@@ -488,10 +488,11 @@ async def test_an_unknown_adapter_that_the_caller_named_is_the_callers_mistake(
         await walk(world, adapter="nobody")
 
 
+@pytest.mark.parametrize("manner", [0.03, 0.97])
 async def test_a_name_that_a_caller_gives_is_unknown_where_no_model_is_connected(
-    traced: Tracing,
+    traced: Tracing, manner: float
 ) -> None:
-    world = World(traced, facts=0.97, manner=0.03)
+    world = World(traced, facts=0.97, manner=manner)
     await world.publish("returns", RETURNS)
 
     with pytest.raises(UnknownModel, match="ROUTER_VLLM_URL"):

@@ -119,6 +119,8 @@ async def test_a_named_adapter_says_what_the_documents_say_where_no_model_words_
     answer = await ask(router, "How long may unworn boots be returned?", adapter="brand-voice")
     assert answer.decision.route is Route.FACTUAL
     assert (answer.model, heard(router).adapter) == ("brand-voice@1", "brand-voice@1")
+    assert answer.decision.adapter is not None
+    assert (answer.decision.adapter.name, answer.decision.adapter.version) == ("brand-voice", 1)
     assert [one.title for one in answer.citations] == ["returns"]
 
 
