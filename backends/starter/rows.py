@@ -95,7 +95,7 @@ def _mixture(
                 lambda: talk.refused(system),
                 lambda: tones.other(talk.refusal, system),
             ),
-            (74, 10, 4, 5, 7),
+            (81, 9, 4, 4, 2),
         )
     return (
         (
