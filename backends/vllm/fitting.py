@@ -97,8 +97,10 @@ def check_base(
             f"Serve {spec.base!r} there, or train the adapter from the model that is served. If it "
             f"is that model by another name: router adapters add {spec.folder} --base NAME",
         )
+    # A keeper that runs elsewhere need not see the adapter's folder.
+    seen = (spec.folder / WEIGHTS).is_file()
     for config in (folder / MODEL_CONFIG for folder in here):
-        if config.is_file():
+        if seen and config.is_file():
             check_model(spec.folder / WEIGHTS, read_lora(spec.folder).sizes, read_object(config))
 
 
