@@ -162,9 +162,9 @@ async def test_a_file_that_only_the_server_can_find_fault_with_is_refused(
     renamed = {name.replace("q_proj", "odd_proj"): each for name, each in tensors.items()}
     save_file(renamed, tmp_path / "odd" / WEIGHTS)
     async with house(local_vllm) as held:
-        await assert_refused(
-            held, await held.add(tmp_path / "odd"), "cannot load voice@2: .*odd_proj"
-        )
+        odd = await held.add(tmp_path / "odd")
+        error = await assert_refused(held, odd, "cannot load voice@2: .*odd_proj")
+        assert "other dimensions" in error.hint
 
 
 async def test_another_base_is_refused_by_name_and_by_weights(local_vllm: LocalVllm) -> None:
