@@ -21,11 +21,13 @@ _LINEAR: Final = re.compile(
     r"(?P<model>.*)\blayers\.(?P<layer>\d{1,4})\.(?:self_attn|mlp)\.(?P<kind>[a-z]+_proj)\Z"
 )
 _READ_HIDDEN: Final = frozenset({"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"})
+_WRITE_HIDDEN: Final = frozenset({"o_proj", "down_proj"})
+
 _PLAIN: Final = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+"""Types of models all of whose layers have the sizes that the config says, whole."""
+
 _PARTS: Final = ("vision_config", "audio_config")
 """Keys of a model whose layers are not all as wide as ``hidden_size`` says."""
-
-_WRITE_HIDDEN: Final = frozenset({"o_proj", "down_proj"})
 
 
 def check_agreement(path: Path, sizes: Sizes) -> None:
