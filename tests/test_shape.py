@@ -77,6 +77,7 @@ def test_every_error_of_the_lower_layers_becomes_one_of_the_routers() -> None:
         backend_errors.Unavailable("x", backend="database"),
         backend_errors.TimedOut("x", backend="model server"),
         backend_errors.Refused("x", backend="model server", status=404),
+        backend_errors.CallsNoTools("x", backend="model server", status=400),
         backend_errors.UnknownField("x", ["country"]),
         backend_errors.Garbled("x", backend="model server"),
         backend_errors.Misconfigured("x", backend="embedder"),
