@@ -289,3 +289,14 @@ async def test_a_name_that_is_only_a_candidate_is_told_as_that() -> None:
     asked = await world((), registry=registry)
     with pytest.raises(UnknownModel, match=r"brand-voice is live: brand-voice@1 is a candidate"):
         await ask(asked, adapter="brand-voice")
+
+
+async def test_adapters_that_cannot_be_asked_about_are_told_by_the_ping() -> None:
+    registry = FailingRegistry()
+    await put_live(registry, VOICE)
+    asked = await world(registry=registry)
+    assert (await asked.router().ping())["adapters"] == "ok"
+    registry.failure = REGISTRY_DOWN
+    assert asked.chooser is not None
+    await asked.chooser.live.refresh()
+    assert "The database is down." in (await asked.router().ping())["adapters"]
